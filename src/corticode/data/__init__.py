@@ -1,0 +1,1 @@
+"""Data sets: one file each, a Card of facts and the way to their recordings."""

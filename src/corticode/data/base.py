@@ -1,0 +1,144 @@
+"""A data set: checkable facts (Card), files on disk, recordings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from corticode.errors import MissingDataError
+from corticode.recording import Recording
+from corticode.state import Stateful
+
+
+@dataclass(frozen=True)
+class Card:
+    """Facts about a data set that a test can check.
+
+    Parameters
+    ----------
+    title, source, licence, citation : str
+        What it is, where it is published (URL or DOI), its terms, the paper.
+    kind : str
+        'eeg', 'ieeg', 'meg', 'fmri' ...
+    n_subjects, n_channels : int or None
+    sfreq : float or None, Hz
+    classes : tuple of str
+        Event names it declares by default.
+    notes : tuple of str
+        Known traps: bad subjects, wrong units.
+    """
+
+    title: str
+    source: str
+    licence: str
+    citation: str
+    kind: str = "eeg"
+    n_subjects: int | None = None
+    n_channels: int | None = None
+    sfreq: float | None = None
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+class DataSet(Stateful):
+    """Base of all data sets.
+
+    Parameters
+    ----------
+    root : str or None
+        Folder in which the files lie. With it the network is never needed: what lies there is used. Without it the
+        files are sought in `paths.data` and the ecosystem's own folders, and fetched when missing.
+    subjects : list of str or None
+        None takes all there are; a person asked for by name and absent is an error.
+    unit_factor : float
+        Correction of a header that states the wrong unit.
+
+    Attributes
+    ----------
+    name : str
+        Canonical name: the file's name, and the `dataset` column.
+    card : Card
+    """
+
+    name = ""
+    card: Card
+
+    def __init__(self, root: str | None = None, subjects: Sequence[str] | None = None, unit_factor: float = 1.0):
+        self.root = root
+        self.subjects = None if subjects is None else [str(s) for s in subjects]
+        self.unit_factor = float(unit_factor)
+        # `experiment` sets the folder under which named data sets live (paths.data) before anything is read
+        self.home: Path | None = None
+        # lines that the run shows once: absent people, ignored files
+        self.notes: list[str] = []
+
+    def recordings(self) -> Iterator[Recording]:
+        """Give one Recording per run, persons in natural order, without reading signals.
+
+        Raises
+        ------
+        MissingDataError
+            No file was found: the message says which files to put where, and what to run meanwhile.
+        """
+        raise NotImplementedError
+
+    def fetch(self) -> Path:
+        """Download what is missing, with a progress bar; return the folder. Raises MissingDataError offline."""
+        raise MissingDataError(f"{self.name} cannot be downloaded by itself: {self.card.source}")
+
+    def recording_of(self, file: Path) -> Recording:
+        """Return the recording of one new file, read exactly as the data set's own (for `corticode predict`)."""
+        raise NotImplementedError
+
+    @property
+    def classes(self) -> dict[str, list[str]]:
+        """Labels that the data set declares, by outcome column ('event', 'group')."""
+        return {"event": list(self.card.classes)} if self.card.classes else {}
+
+    # -- finding files ----------------------------------------------------------------------------------------
+
+    def folder(self) -> Path:
+        """Return the folder to look in: `root`, else <paths.data>/raw/<name>.
+
+        Raises
+        ------
+        MissingDataError
+            `root` was given and does not exist.
+        """
+        if self.root is not None:
+            folder = Path(self.root).expanduser()
+            if not folder.is_dir():
+                raise MissingDataError(f"data.root={self.root}: there is no such folder (looked from {Path.cwd()})")
+            return folder
+        return (self.home or Path("data")) / "raw" / self.name
+
+    def environment_folder(self, variable: str, default: str) -> Path:
+        """Return the folder an ecosystem variable (MNE_DATA, NILEARN_DATA) points at, else its default."""
+        return Path(os.environ.get(variable) or default).expanduser()
+
+    def wanted(self, present: Sequence[str]) -> list[str]:
+        """Return the people to use out of those on disk; note the absent ones in one line.
+
+        Raises
+        ------
+        MissingDataError
+            A person was asked for by name and is not there.
+        """
+        present = [str(p) for p in present]
+        if self.subjects is None:
+            return present
+        absent = [s for s in self.subjects if s not in present]
+        if absent:
+            raise MissingDataError(
+                f"data.subjects asks for {', '.join(absent)}, and {self.folder()} has only {', '.join(present) or 'nobody'}"
+            )
+        return [s for s in present if s in self.subjects]
+
+    def arguments(self) -> dict[str, Any]:
+        """Return plain arguments without those that only say where files lie."""
+        plain = super().arguments()
+        plain.pop("root", None)
+        return plain

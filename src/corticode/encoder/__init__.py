@@ -1,0 +1,1 @@
+"""Encoders: from windows to a representation, one file each."""

@@ -1,0 +1,57 @@
+"""An encoder turns windows into a representation: one interface for classical and neural ones."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from corticode.space import Space
+from corticode.state import Stateful
+
+
+class Encoder(Stateful):
+    """Windows [n, channels, times] -> features (per window, cached) -> representation [n, d] (learns in the fold).
+
+    Attributes
+    ----------
+    spd : bool
+        Features are symmetric positive definite matrices [n, ..., c, c]: aligners may act on them.
+    neural : bool
+        Trained by gradients (an `nn.Module`).
+    deterministic : bool
+        Gives the same answer whatever the seed.
+    window_arguments : tuple of str
+        The constructor arguments on which `per_window` depends: the rest does not change cached features.
+    uses : tuple of str
+        Outcome columns of meta that `encode` may read at test (age for a conditional model); never the target.
+    """
+
+    spd = False
+    neural = False
+    deterministic = True
+    window_arguments: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+
+    def per_window(self, X: np.ndarray, space: Space) -> np.ndarray:
+        """Compute what depends on one window alone; a pure function, row i of the result from row i of X only.
+
+        Parameters
+        ----------
+        X : float32 array [n, channels, times], space.unit
+        space : Space
+
+        Returns
+        -------
+        features : array [n, ...]
+        """
+        return X
+
+    def fit(self, features: np.ndarray, y: np.ndarray, meta: pd.DataFrame) -> Self:
+        """Learn this fold's statistics from fit rows."""
+        return self
+
+    def encode(self, features: np.ndarray, meta: pd.DataFrame, space: Space) -> np.ndarray:
+        """Return the representation [n, d] (or [n, c, c]); `meta` is blind."""
+        return features

@@ -1,0 +1,1 @@
+"""The benchmark loop and its statistics."""

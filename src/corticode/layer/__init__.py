@@ -1,0 +1,1 @@
+"""Parts used unchanged in three places or more."""

@@ -1,0 +1,23 @@
+"""An objective turns a batch into a loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from corticode.state import Stateful
+
+
+class Objective(Stateful):
+    """(encoder, head, x, y) -> {"loss": scalar, ...}; further entries are logged."""
+
+    def __call__(self, encoder: Any, head: Any, x: Any, y: Any, space: Any = None) -> dict[str, Any]:
+        """Return the loss of one batch.
+
+        Parameters
+        ----------
+        encoder : NeuralEncoder
+        head : neural Head
+        x : float tensor [b, channels, times], space.unit
+        y : int tensor [b] (class index) or float tensor [b]
+        """
+        raise NotImplementedError

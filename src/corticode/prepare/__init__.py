@@ -1,0 +1,1 @@
+"""Preparation steps: from a recording's signal to windows."""

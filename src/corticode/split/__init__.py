@@ -1,0 +1,1 @@
+"""Splits: who is learned from and who is asked."""

@@ -1,0 +1,422 @@
+"""Windows: the one object that data are, from preparation to prediction.
+
+    blocks   [block 0: X [n0, channels, times]] [block 1: X [n1, ...]] ...   one Space and one length per block
+    rows     which rows, over all blocks in order, this Windows shows
+    meta     one line per row: identity columns (who, when), then outcome columns (event, age, ...)
+    y        what is asked, set by a task
+
+A Windows that lives in a folder pickles as path + rows: workers open the arrays themselves, memory-mapped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from corticode import store
+from corticode.errors import BrokenDataError, MissingDataError, SentenceError
+from corticode.space import HOUSE_UNIT, Space, unit_factor
+
+# Who and when. All other columns of `meta` are outcomes, and `blind()` takes them away.
+IDENTITY = ("dataset", "site", "subject", "session", "run", "recording", "trial", "onset_s")
+_TEXT = ("dataset", "site", "subject", "session", "run", "recording")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Windows of one Space and one length: X [n, channels, times] float32, memory-mapped when it lies on disk."""
+
+    X: np.ndarray
+    space: Space
+
+    def __post_init__(self):
+        if self.X.ndim != 3 or self.X.shape[1] != len(self.space):
+            raise BrokenDataError(
+                f"X is {list(self.X.shape)} but space names {len(self.space)} channels: wanted [n, channels, times]"
+            )
+
+
+class Windows:
+    """Rank-3 windows with who, when and what.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        Whole blocks; `rows` selects from them.
+    meta : DataFrame [n]
+        One line per shown row, identity columns first. Missing identity columns are filled with ''.
+    y : array [n, ...] or None
+        Target, set by a task.
+    info : dict
+        Plain facts: 'key' (content hash), 'classes' (labels the data set declares, by column), 'steps' (what was
+        prepared), 'sees' ('window' < 'past' < 'recording'), 'overlap' (windows share samples), 'reads' (notes).
+    rows : int array [n] or None
+        Rows over all blocks in order; None means all.
+    folder : Path or None
+        Where the blocks lie, if they do.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        meta: pd.DataFrame,
+        y: np.ndarray | None = None,
+        info: dict[str, Any] | None = None,
+        rows: np.ndarray | None = None,
+        folder: Path | None = None,
+        y_space: Space | None = None,
+    ):
+        self.blocks = tuple(blocks)
+        total = sum(len(block.X) for block in self.blocks)
+        self.rows = np.arange(total) if rows is None else np.asarray(rows, dtype=np.int64)
+        if len(meta) != len(self.rows):
+            raise BrokenDataError(f"meta has {len(meta)} lines for {len(self.rows)} windows: wanted one line per window")
+        if y is not None and len(y) != len(self.rows):
+            raise BrokenDataError(f"y has {len(y)} values for {len(self.rows)} windows: wanted one per window")
+        self.meta = _ordered(meta)
+        self.y = y
+        self.info = dict(info or {})
+        self.folder = None if folder is None else Path(folder)
+        self.y_space = y_space
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        shapes = " + ".join(f"[{len(where)}, {space.names.__len__()}, {X.shape[2]}]" for space, X, where in self.parts(read=False))
+        return f"<Windows {shapes or '[0]'} {self.space_or_none() and self.space.unit} | {self.meta['subject'].nunique()} subjects>"
+
+    def space_or_none(self) -> Space | None:
+        """Return the Space if all blocks have the same one."""
+        spaces = {block.space for block in self.blocks}
+        return self.blocks[0].space if len(spaces) == 1 else None
+
+    @property
+    def space(self) -> Space:
+        """The Space of a set whose windows all share one.
+
+        Raises
+        ------
+        SentenceError
+            There are several.
+        """
+        return self._only().space
+
+    @property
+    def X(self) -> np.ndarray:
+        """The shown rows, float32 [n, channels, times]; the memory-mapped array itself when all rows are shown.
+
+        Raises
+        ------
+        SentenceError
+            There are several blocks.
+        """
+        block = self._only()
+        if len(self.rows) == len(block.X) and np.array_equal(self.rows, np.arange(len(block.X))):
+            return block.X
+        return block.X[self.rows]
+
+    def _only(self) -> Block:
+        if len(self.blocks) == 1:
+            return self.blocks[0]
+        if not self.blocks:
+            raise MissingDataError("there are no windows: check task, events and data.subjects")
+        shapes = "; ".join(f"{len(b.space)} channels x {b.X.shape[2]} samples at {b.space.sfreq:g} Hz" for b in self.blocks)
+        raise SentenceError(
+            f"the recordings do not share one space ({shapes}), and this model needs one: "
+            "add prepare.resample.sfreq_hz=, prepare.match.channels= or a window of fixed length"
+        )
+
+    @property
+    def n_times(self) -> int:
+        """Samples per window of a one-block set."""
+        return self._only().X.shape[2]
+
+    def parts(self, read: bool = True) -> Iterator[tuple[Space, np.ndarray, np.ndarray]]:
+        """Give each block's shown rows: (space, X [m, channels, times], where [m] in this Windows)."""
+        first = 0
+        for block in self.blocks:
+            where = np.flatnonzero((self.rows >= first) & (self.rows < first + len(block.X)))
+            if len(where):
+                yield block.space, (block.X[self.rows[where] - first] if read else block.X), where
+            first += len(block.X)
+
+    # -- views ------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, rows: np.ndarray | Sequence[int] | slice) -> Windows:
+        """Return the chosen rows, in the order given; arrays stay where they are."""
+        if isinstance(rows, slice):
+            rows = np.arange(len(self))[rows]
+        rows = np.asarray(rows)
+        if rows.dtype == bool:
+            rows = np.flatnonzero(rows)
+        rows = rows.astype(np.int64)
+        return self._replace(
+            meta=self.meta.iloc[rows].reset_index(drop=True), y=None if self.y is None else self.y[rows], rows=self.rows[rows]
+        )
+
+    def _replace(self, **changes: Any) -> Windows:
+        fields = {"blocks": self.blocks, "meta": self.meta, "y": self.y, "info": self.info, "rows": self.rows, "folder": self.folder, "y_space": self.y_space}
+        return Windows(**{**fields, **changes})
+
+    def with_y(self, y: np.ndarray, y_space: Space | None = None) -> Windows:
+        """Return the same rows with a target."""
+        return self._replace(y=np.asarray(y), y_space=y_space)
+
+    def blind(self, uses: Sequence[str] = ()) -> Windows:
+        """Return the windows as a decoder may see them at test: no y, no outcome column but those in `uses`."""
+        keep = [column for column in self.meta.columns if column in IDENTITY or column in uses]
+        return self._replace(meta=self.meta[keep], y=None, y_space=None)
+
+    @property
+    def is_blind(self) -> bool:
+        """True when there is no y."""
+        return self.y is None
+
+    # -- on disk ----------------------------------------------------------------------------------------------
+
+    @property
+    def key(self) -> str:
+        """Content hash of the whole set (not of the shown rows); '' for arrays in memory."""
+        return str(self.info.get("key", ""))
+
+    def save(self, folder: Path) -> Windows:
+        """Write the shown rows to a folder, atomically, and return them opened from there.
+
+        Layout: X0.npy, X1.npy ... (float32, no pickle), meta.parquet, windows.json (spaces, info).
+        """
+        folder = Path(folder)
+        if not (folder / "windows.json").exists():
+            with store.locked(folder), store.writing(folder) as tmp:
+                tmp.mkdir(parents=True)
+                spaces, order = [], []
+                for i, (space, X, where) in enumerate(self.parts()):
+                    np.save(tmp / f"X{i}.npy", np.ascontiguousarray(X, dtype=np.float32), allow_pickle=False)
+                    spaces.append(space.to_dict())
+                    order.append(where)
+                order = np.concatenate(order) if order else np.arange(0)
+                write_table(tmp, self.meta.iloc[order], spaces, self.info)
+        return self._moved(folder)
+
+    def _moved(self, folder: Path) -> Windows:
+        opened = Windows.open(folder)
+        if self.y is None:
+            return opened
+        order = np.concatenate([where for _, _, where in self.parts(read=False)])
+        return opened.with_y(self.y[order], self.y_space)
+
+    @classmethod
+    def open(cls, folder: Path) -> Windows:
+        """Open what `save` wrote; the arrays are memory-mapped.
+
+        Raises
+        ------
+        BrokenDataError
+            A file there is missing or damaged: names the folder to delete.
+        """
+        folder = Path(folder)
+        try:
+            plain = store.read_json(folder / "windows.json")
+            blocks = [
+                Block(np.load(folder / f"X{i}.npy", mmap_mode="r", allow_pickle=False), Space.from_dict(space))
+                for i, space in enumerate(plain["spaces"])
+            ]
+            meta = pd.read_parquet(folder / "meta.parquet")
+        except (OSError, ValueError, KeyError) as error:
+            raise BrokenDataError(f"{folder} is damaged ({error}): delete that folder and run again") from error
+        return cls(blocks, meta, info=plain["info"], folder=folder)
+
+    def __reduce__(self):
+        if self.folder is None:
+            raise TypeError("Windows in memory do not travel to other processes: save(folder) them first")
+        return _reopen, (self.folder, self.rows, list(self.meta.columns), self.y, self.y_space)
+
+    # -- one's own arrays -------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_arrays(
+        cls,
+        X: np.ndarray,
+        y: Sequence | None = None,
+        *,
+        sfreq: float,
+        subject: Sequence | str = "1",
+        session: Sequence | str = "",
+        run: Sequence | str = "",
+        site: Sequence | str = "",
+        ch_names: Sequence[str] | None = None,
+        unit: str = "uV",
+        kind: str = "eeg",
+        positions: np.ndarray | None = None,
+        meta: pd.DataFrame | None = None,
+        dataset: str = "own",
+        overlap: bool = False,
+    ) -> Windows:
+        """Make Windows of arrays.
+
+        Parameters
+        ----------
+        X : array [n, channels, times], `unit`
+        y : sequence [n] or None
+            Labels (str or int: a class) or floats (a factor to regress).
+        sfreq : float, Hz
+        subject, session, run, site : one value per window, or one for all
+        ch_names : sequence [channels], default EEG001, EEG002 ...
+        unit : str
+            'uV', 'mV', 'V' (EEG); converted to the unit of the house.
+        positions : array [channels, 3] or None, metres
+        meta : DataFrame [n] or None
+            Further columns; `subject`, `session`, ... there win over the arguments.
+        overlap : bool
+            True when windows share samples: a recording is then never split between fit and test.
+
+        Raises
+        ------
+        BrokenDataError
+            Wrong shape, NaN, infinite values or constant windows; names the first.
+        UnitError
+            Amplitudes that cannot be EEG in µV.
+        """
+        X = np.asarray(X)
+        if X.ndim != 3:
+            raise BrokenDataError(f"X is {list(X.shape)}: wanted [n, channels, times]")
+        if not np.issubdtype(X.dtype, np.number) or np.iscomplexobj(X):
+            raise BrokenDataError(f"X holds {X.dtype}: wanted real numbers")
+        n, channels, _ = X.shape
+        names = tuple(ch_names) if ch_names is not None else tuple(f"{kind.upper()}{i + 1:03d}" for i in range(channels))
+        house = HOUSE_UNIT.get(kind, unit)
+        factor = unit_factor(unit, house)
+        X = X.astype(np.float32) if factor == 1 else (X * factor).astype(np.float32)
+        space = Space(kind=kind, names=names, unit=house, sfreq=sfreq, positions=positions)
+        block = Block(X, space)
+        check_finite(X, "X")
+        if kind == "eeg" and n:
+            from corticode.recording import Signal, check_amplitude
+
+            sample = X[:: max(1, n // 200)]
+            check_amplitude(Signal(np.concatenate(list(sample), axis=1), space), "X")
+        table = pd.DataFrame({"dataset": dataset, "site": site, "subject": subject, "session": session, "run": run}, index=range(n))
+        if meta is not None:
+            if len(meta) != n:
+                raise BrokenDataError(f"meta has {len(meta)} lines for {n} windows: wanted one line per window")
+            table = table.assign(**{str(c): np.asarray(meta[c]) for c in meta.columns})
+        classes: dict[str, list] = {}
+        if y is not None:
+            y = np.asarray(y)
+            if y.ndim != 1 or len(y) != n:
+                raise BrokenDataError(f"y is {list(y.shape)} for {n} windows: wanted one label per window")
+            if np.issubdtype(y.dtype, np.floating):
+                table["value"] = y.astype(float)
+            else:
+                table["event"] = [str(label) for label in y]
+                classes["event"] = [str(label) for label in np.unique(y)]
+        who = [c for c in ("subject", "session", "run") if table[c].astype(str).ne("").any()]
+        if "recording" not in table:
+            table["recording"] = table[who].astype(str).agg("_".join, axis=1) if n else ""
+        if "trial" not in table:
+            table["trial"] = np.arange(n)
+        if "onset_s" not in table:
+            # rows are taken to stand in the order in which they were recorded
+            table["onset_s"] = table.groupby("recording").cumcount() * (X.shape[2] / float(sfreq)) if n else 0.0
+        info = {"classes": classes, "sees": "window", "overlap": bool(overlap), "steps": [], "notes": []}
+        return cls([block], table, info=info)
+
+    @classmethod
+    def from_epochs(cls, epochs: Any, subject: Sequence | str | None = None, session: Sequence | str = "", **columns: Any) -> Windows:
+        """Make Windows of `mne.Epochs`: EEG (else sEEG/ECoG, else MEG) channels, event names as labels.
+
+        Parameters
+        ----------
+        epochs : mne.Epochs
+            `epochs.metadata`, where there is one, becomes columns; its `subject` and `session` are used.
+        subject, session : one value per epoch, or one for all
+        """
+        types = np.array(epochs.get_channel_types())
+        kind = next((k for k, t in (("eeg", ["eeg"]), ("ieeg", ["seeg", "ecog", "dbs"]), ("meg", ["mag", "grad"])) if np.isin(types, t).any()), None)
+        if kind is None:
+            raise BrokenDataError(f"the epochs hold no EEG, iEEG or MEG channel (types there: {', '.join(sorted(set(types)))})")
+        wanted = {"eeg": ["eeg"], "ieeg": ["seeg", "ecog", "dbs"], "meg": ["mag", "grad"]}[kind]
+        picks = np.flatnonzero(np.isin(types, wanted))
+        code_names = {code: name for name, code in epochs.event_id.items()}
+        locations = np.array([epochs.info["chs"][i]["loc"][:3] for i in picks], dtype=float)
+        locations[np.all(np.nan_to_num(locations) == 0, axis=1)] = np.nan
+        meta = epochs.metadata.reset_index(drop=True) if epochs.metadata is not None else pd.DataFrame(index=range(len(epochs)))
+        if "onset_s" not in meta:
+            meta = meta.assign(onset_s=epochs.events[:, 0] / epochs.info["sfreq"])
+        if subject is None:
+            about = epochs.info.get("subject_info") or {}
+            subject = str(about.get("his_id") or about.get("id") or "1")
+        return cls.from_arrays(
+            epochs.get_data(picks=picks),
+            [code_names[code] for code in epochs.events[:, 2]],
+            sfreq=epochs.info["sfreq"],
+            subject=subject,
+            session=session,
+            ch_names=[epochs.ch_names[i] for i in picks],
+            unit="T" if kind == "meg" else "V",
+            kind=kind,
+            positions=None if np.isnan(locations).all() else locations,
+            meta=meta,
+            **columns,
+        )
+
+    @classmethod
+    def concatenate(cls, sets: Sequence[Windows]) -> Windows:
+        """Put sets behind each other; sets of one Space and length become one block (a copy)."""
+        groups: dict[tuple[Space, int], list[tuple[np.ndarray, pd.DataFrame]]] = {}
+        for windows in sets:
+            for space, X, where in windows.parts():
+                groups.setdefault((space, X.shape[2]), []).append((X, windows.meta.iloc[where]))
+        blocks = [Block(np.concatenate([X for X, _ in parts]), space) for (space, _), parts in groups.items()]
+        meta = pd.concat([m for parts in groups.values() for _, m in parts], ignore_index=True) if groups else pd.DataFrame()
+        info = {k: v for k, v in sets[0].info.items() if k != "key"} if sets else {}
+        return cls(blocks, meta, info=info)
+
+
+def check_finite(X: np.ndarray, source: str) -> None:
+    """Refuse NaN and infinite values in [n, channels, times]; the first is named.
+
+    Raises
+    ------
+    BrokenDataError
+    """
+    # one sum is cheaper than a mask; only a bad array pays for the search
+    if X.size and not np.isfinite(np.sum(X, dtype=np.float64)):
+        bad = np.argwhere(~np.isfinite(X))
+        if len(bad):
+            n, channel, time = bad[0]
+            raise BrokenDataError(f"{source} has {len(bad)} NaN or infinite values, the first in window {n}, channel {channel}, sample {time}: drop those windows or interpolate")
+
+
+def write_table(folder: Path, meta: pd.DataFrame, spaces: list[dict], info: dict[str, Any]) -> None:
+    """Write the tables that stand beside the arrays of a folder of windows."""
+    meta.reset_index(drop=True).to_parquet(folder / "meta.parquet", index=False)
+    store.write_json(folder / "windows.json", {"format": 1, "spaces": spaces, "info": info})
+
+
+def _ordered(meta: pd.DataFrame) -> pd.DataFrame:
+    """Return meta with all identity columns, in order, as text or numbers; then the outcomes."""
+    filled: dict[str, Any] = {}
+    for column in IDENTITY:
+        if column in meta:
+            values = meta[column]
+            filled[column] = values.astype(str) if column in _TEXT else pd.to_numeric(values)
+        elif column == "trial":
+            filled[column] = np.arange(len(meta))
+        else:
+            filled[column] = 0.0 if column == "onset_s" else ""
+    table = pd.DataFrame(filled, index=meta.index)
+    others = [column for column in meta.columns if column not in IDENTITY]
+    return pd.concat([table, meta[others]], axis=1).reset_index(drop=True)
+
+
+def _reopen(folder: Path, rows: np.ndarray, columns: list[str], y: np.ndarray | None, y_space: Space | None) -> Windows:
+    windows = Windows.open(folder)[rows]
+    return windows._replace(meta=windows.meta[columns], y=y, y_space=y_space)
