@@ -101,7 +101,9 @@ def writing(path: Path) -> Iterator[Path]:
 def explained(error: OSError, path: Path) -> Exception:
     """Turn "no space" and "no right to write" into a sentence; give other errors back unchanged."""
     folder = Path(path).parent
-    if error.errno in (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC):
+    # NumPy reports a short write without an error number
+    short = error.errno is None and "requested and" in str(error)
+    if short or error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
         return StoreError(f"the disk that holds {folder} is full: nothing half-written was kept; free some space, or point paths.data= at another disk")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(f"no right to write to {folder}: choose another folder with hydra.run.dir= (outputs) or paths.data= (caches)")

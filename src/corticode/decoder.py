@@ -1,0 +1,312 @@
+"""The decoder: encoder + head, how they learn (adapt) and how people are made alike (align).
+
+    fit(source) -> align(blind rows of the target) -> calibrate(few labelled rows) -> predict(blind rows)
+
+All that is above knows only this; all that is below does not know it exists.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from corticode import catalogue, store
+from corticode.adapt.base import Adapt
+from corticode.align.base import Align, NoAlign
+from corticode.encoder.base import Encoder
+from corticode.errors import BrokenDataError, GuardError, SentenceError
+from corticode.head.base import Head
+from corticode.predictions import Predictions
+from corticode.space import Space
+from corticode.split.base import in_time
+from corticode.windows import Windows
+
+
+class Decoder:
+    """Windows in, answers out.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    head : Head
+    adapt : Adapt
+    align : Align
+    space : Space
+        Of the windows it is made for; others are refused.
+    n_times : int
+        Samples per window.
+    classes : sequence of str
+        Names of the classes; empty for regression.
+    uses : sequence of str
+        Outcome columns that may be seen at test.
+    seed : int
+    features : function (Encoder, Windows) -> array, or None
+        Looks up what depends on one window alone in a store; None computes it.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: Head,
+        adapt: Adapt,
+        align: Align | None = None,
+        *,
+        space: Space,
+        n_times: int,
+        classes: Sequence[str] = (),
+        uses: Sequence[str] = (),
+        seed: int = 0,
+        features: Callable[[Encoder, Windows], np.ndarray] | None = None,
+    ):
+        self.encoder, self.head, self.adapter, self.aligner = encoder, head, adapt, align or NoAlign()
+        self.space, self.n_times = space, int(n_times)
+        self.classes, self.uses, self.seed = tuple(classes), tuple(uses), int(seed)
+        self.features = features
+        self.notes: dict[str, Any] = {}
+        self.fitted = False
+        adapt.check(encoder, head)
+
+    @property
+    def n_outputs(self) -> int:
+        """Columns of the answer."""
+        return len(self.classes) or 1
+
+    @property
+    def yhat_kind(self) -> str:
+        """'probability', 'decision' or 'value'."""
+        return self.head.yhat_kind
+
+    # -- the four verbs ---------------------------------------------------------------------------------------
+
+    def fit(self, source: Windows) -> Self:
+        """Learn from labelled source rows. `notes` then says how the checkpoint or C was chosen.
+
+        Raises
+        ------
+        GuardError
+            No y.
+        """
+        if source.y is None:
+            raise GuardError("fit needs labelled windows: let a task set y (task.label), or give y to Windows.from_arrays")
+        self._check(source)
+        meta = source.blind(self.uses).meta
+        F = self._aligned(source, meta, self.aligner.fit_source)
+        self.notes = self.adapter.fit(self.encoder, self.head, F, source.y, meta, self.space, self.n_outputs, self.seed) or {}
+        self.notes = {**self.notes, **self.head.notes()}
+        self.fitted = True
+        return self
+
+    def align(self, blind: Windows) -> Self:
+        """Take in unlabelled rows of the target before it is predicted."""
+        self._check_blind(blind, "align")
+        self._aligned(blind, blind.meta, lambda F, meta: self.aligner.observe(F, meta) and F)
+        return self
+
+    def calibrate(self, labelled: Windows) -> Self:
+        """Go on learning from few labelled rows of the target, which also serve its alignment."""
+        if labelled.y is None:
+            raise GuardError("calibrate needs labelled windows")
+        ordered = labelled[in_time(labelled.meta, np.arange(len(labelled)))]
+        meta = ordered.blind(self.uses).meta
+        F = self._aligned(ordered, meta, self.aligner.transform)
+        self.adapter.calibrate(self.encoder, self.head, F, ordered.y, meta, self.space, self.n_outputs, self.seed)
+        return self
+
+    def predict(self, blind: Windows) -> np.ndarray:
+        """Answer for blind rows, [n, n_outputs]; the decoder itself stays as it is.
+
+        Rows of one person are taken in the order in which they were recorded: with align.access=online each one is
+        aligned by what came before it and itself. `update` makes that past lasting.
+        """
+        F, meta, order = self._target(blind)
+        yhat = np.empty((len(blind), self.n_outputs))
+        yhat[order] = np.asarray(self.adapter.predict(self.encoder, self.head, F, meta, self.space), dtype=float).reshape(len(order), -1)
+        return yhat
+
+    def update(self, blind: Windows) -> Self:
+        """Remember blind rows that were predicted as the past of those to come."""
+        self._check_blind(blind, "update")
+        self._aligned(blind, blind.meta, self.aligner.transform)
+        return self
+
+    def encode(self, blind: Windows) -> np.ndarray:
+        """Return the representation of blind rows, [n, d]."""
+        F, meta, order = self._target(blind)
+        Z = np.asarray(self.encoder.encode(F, meta, self.space))
+        result = np.empty_like(Z)
+        result[order] = Z
+        return result
+
+    def predictions(self, windows: Windows, **facts: Any) -> Predictions:
+        """Predict labelled windows blindly and put the truth beside it, for scoring."""
+        yhat = self.predict(windows.blind(self.uses))
+        return Predictions(yhat, self.yhat_kind, windows.y, windows.meta, self.classes, facts)
+
+    # -- how rows become features -----------------------------------------------------------------------------
+
+    def _target(self, blind: Windows) -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
+        self._check_blind(blind, "predict")
+        if not self.fitted:
+            raise SentenceError("this decoder has not been fitted: call fit first")
+        order = in_time(blind.meta, np.arange(len(blind)))
+        rows = blind[order]
+        aligner = copy.deepcopy(self.aligner)  # predicting twice gives the same answer twice
+        return self._aligned(rows, rows.meta, aligner.transform), rows.meta, order
+
+    def _aligned(self, windows: Windows, meta: pd.DataFrame, act: Callable[[np.ndarray, pd.DataFrame], np.ndarray]) -> np.ndarray:
+        """Return features after `act` of the aligner, on the signal or on SPD features, as the aligner wants."""
+        if self.aligner.acts_on == "signal" or (self.aligner.acts_on == "feature" and not self.encoder.spd):
+            return self.encoder.per_window(act(np.asarray(windows.X), meta), self.space)
+        return act(self._features(windows), meta)
+
+    def _features(self, windows: Windows) -> np.ndarray:
+        if self.features is not None and not self.encoder.neural:
+            return self.features(self.encoder, windows)
+        return self.encoder.per_window(windows.X, self.space)
+
+    def _check(self, windows: Windows) -> None:
+        if not len(windows):
+            raise SentenceError("there is no window to work on")
+        if windows.space != self.space:
+            mine, theirs = self.space, windows.space
+            absent = [n for n in mine.names if n not in theirs.names]
+            raise BrokenDataError(
+                f"the windows have {len(theirs)} channels at {theirs.sfreq:g} Hz in {theirs.unit}, the decoder was made for {len(mine)} at "
+                f"{mine.sfreq:g} Hz in {mine.unit}" + (f"; missing: {', '.join(absent[:10])}" if absent else "")
+                + ": pick and order channels with prepare.match.channels, the rate with prepare.resample.sfreq_hz"
+            )
+        if windows.n_times != self.n_times:
+            raise BrokenDataError(f"the windows have {windows.n_times} samples, the decoder was made for {self.n_times}: cut windows of {self.n_times / self.space.sfreq:g} s")
+
+    def _check_blind(self, windows: Windows, verb: str) -> None:
+        if not windows.is_blind:
+            raise GuardError(f"{verb} takes blind windows only: hand over windows.blind()")
+        seen = [c for c in windows.meta.columns if c not in windows.blind(self.uses).meta.columns]
+        if seen:
+            raise GuardError(f"{verb} may not see the outcome columns {', '.join(seen)}: hand over windows.blind()")
+        self._check(windows)
+
+    # -- on disk ----------------------------------------------------------------------------------------------
+
+    def save(self, folder: Path, **facts: Any) -> Path:
+        """Write the decoder without pickle: decoder.json, state.safetensors, and *.skops for scikit-learn estimators.
+
+        Parameters
+        ----------
+        folder : Path
+            Replaced if it exists.
+        facts : plain values
+            Kept in decoder.json (how the data were prepared, the task).
+        """
+        import shutil
+
+        from safetensors.numpy import save_file
+
+        folder = Path(folder)
+        parts = {"encoder": self.encoder, "head": self.head, "adapt": self.adapter, "align": self.aligner}
+        plain = {
+            "format": 1,
+            "parts": {name: _plain_part(part) for name, part in parts.items()},
+            "space": self.space.to_dict(),
+            "n_times": self.n_times,
+            "classes": list(self.classes),
+            "uses": list(self.uses),
+            "seed": self.seed,
+            "notes": {k: v for k, v in self.notes.items() if k not in ("history",)},
+            **facts,
+        }
+        state = {f"{name}.{k}": np.ascontiguousarray(v) for name in ("encoder", "head", "align") for k, v in parts[name].state().items()}
+        if folder.exists():
+            shutil.rmtree(folder)
+        with store.writing(folder) as tmp:
+            tmp.mkdir(parents=True)
+            store.write_json(tmp / "decoder.json", plain)
+            save_file(state, str(tmp / "state.safetensors"))
+            for name, estimator in getattr(self.head, "estimators", dict)().items():
+                import skops.io
+
+                skops.io.dump(estimator, tmp / f"{name}.skops")
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path, own: Any = None, trusted: Sequence[str] = ()) -> Self:
+        """Read a decoder that `save` wrote; its predictions equal those of the saved one bit for bit.
+
+        Parameters
+        ----------
+        folder : Path
+        own : nn.Module or None
+            The untrained network, for a decoder of one's own module: code is never loaded from a file.
+        trusted : sequence of str
+            Type names outside scikit-learn and pyriemann that a saved estimator may hold.
+
+        Raises
+        ------
+        BrokenDataError
+            Not a decoder, damaged, or it names a type that is not trusted.
+        """
+        from safetensors.numpy import load_file
+
+        folder = Path(folder)
+        try:
+            plain = store.read_json(folder / "decoder.json")
+            state = load_file(str(folder / "state.safetensors"))
+        except Exception as error:  # safetensors raises its own error type
+            raise BrokenDataError(f"{folder} does not hold a decoder ({error})") from error
+        parts = {name: _build_part(config, own) for name, config in plain["parts"].items()}
+        for name in ("encoder", "head", "align"):
+            parts[name].load_state({k.partition(".")[2]: v for k, v in state.items() if k.startswith(name + ".")})
+        estimators = {file.stem: _load_skops(file, trusted) for file in sorted(folder.glob("*.skops"))}
+        if estimators:
+            parts["head"].load_estimators(estimators)
+        decoder = cls(**parts, space=Space.from_dict(plain["space"]), n_times=plain["n_times"], classes=plain["classes"], uses=plain["uses"], seed=plain["seed"])
+        decoder.notes, decoder.fitted = plain["notes"], True
+        return decoder
+
+
+def _plain_part(part: Any) -> dict[str, Any]:
+    own = getattr(part, "own", None)  # one's own network: only its state is kept
+    return {"_target_": f"{type(part).__module__}.{type(part).__qualname__}", "own": own} if own else catalogue.plain(part)
+
+
+def _build_part(config: dict[str, Any], own: Any) -> Any:
+    # A file from outside may name any callable: only the house's own classes are built from it.
+    _refuse_foreign(config)
+    config = dict(config)
+    named = config.pop("own", None)
+    if named is not None:
+        if own is None:
+            raise BrokenDataError(f"this decoder is one's own network ({named}): load it with Decoder.load(folder, own=the untrained network)")
+        return catalogue.locate(config["_target_"])(own)
+    return catalogue.make(config)
+
+
+def _refuse_foreign(config: Any) -> None:
+    if isinstance(config, dict):
+        target = config.get("_target_")
+        if target is not None and not str(target).startswith("corticode."):
+            raise BrokenDataError(f"decoder.json names {target}, which is not a class of corticode: it is not built from a file")
+        for value in config.values():
+            _refuse_foreign(value)
+    elif isinstance(config, list):
+        for value in config:
+            _refuse_foreign(value)
+
+
+# skops itself knows the harmless types of numpy and the standard library
+_TRUSTED = ("sklearn.", "pyriemann.")
+
+
+def _load_skops(file: Path, trusted: Sequence[str]) -> Any:
+    import skops.io
+
+    unknown = skops.io.get_untrusted_types(file=file)
+    foreign = [name for name in unknown if not name.startswith(_TRUSTED) and name not in trusted]
+    if foreign:
+        raise BrokenDataError(f"{file} holds types that are not trusted: {', '.join(foreign)}: load with trusted=[...] if they are yours")
+    return skops.io.load(file, trusted=unknown)
