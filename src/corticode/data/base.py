@@ -65,6 +65,9 @@ class DataSet(Stateful):
 
     name = ""
     card: Card
+    # where the ecosystem keeps these files below its data folder, and the settings that may name that folder
+    layouts: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ("MNE_DATA",)
 
     def __init__(self, root: str | None = None, subjects: Sequence[str] | None = None, unit_factor: float = 1.0):
         self.root = root
@@ -114,6 +117,23 @@ class DataSet(Stateful):
                 raise MissingDataError(f"data.root={self.root}: there is no such folder (looked from {Path.cwd()})")
             return folder
         return (self.home or Path("data")) / "raw" / self.name
+
+    def bases(self) -> list[Path]:
+        """Return the folders in which to look, best first: `root` alone, else `paths.data` and the ecosystem's own."""
+        if self.root is not None:
+            return [self.folder()]
+        from mne import get_config  # reads the environment, then MNE's own settings
+
+        named = [Path(value).expanduser() for value in map(get_config, self.variables) if value]
+        return list(dict.fromkeys([self.folder(), *named, Path("~/mne_data").expanduser()]))
+
+    def spots(self, base: Path) -> list[Path]:
+        """Return the folders that exist where files may lie: `base` itself, then each layout below it or the rest of it.
+
+        A layout a/b/c is met from above (base holds a) and from inside (base is a, or a/b).
+        """
+        tails = [Path()] + [Path(*Path(layout).parts[i:]) for layout in self.layouts for i in range(len(Path(layout).parts))]
+        return [base / tail for tail in dict.fromkeys(tails) if (base / tail).is_dir()]
 
     def environment_folder(self, variable: str, default: str) -> Path:
         """Return the folder an ecosystem variable (MNE_DATA, NILEARN_DATA) points at, else its default."""
