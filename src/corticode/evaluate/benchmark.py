@@ -285,12 +285,17 @@ def _collect(outcome: Outcome, job: Job, worker: Worker, facts: dict[str, Any]) 
         test = worker.windows[job.fold.test]
         notes = plain["notes"]
         row = {
-            "model": name, "fold": job.fold.name, "seed": job.seed, "access": job.fold.access,
+            "model": name, "fold": job.fold.name, "seed": job.seed, "access": _access(job.fold, facts),
             "selection": notes.pop("selection", ""), "notes": notes, "samples": len(job.fold.fit),
-            "samples_test": len(job.fold.test), "time": plain["time"], **facts,
+            "samples_test": len(job.fold.test), "time": plain["time"], **{k: v for k, v in facts.items() if k != "aligned"},
         }
         outcome.predictions.append(Predictions(stored["yhat"], plain["yhat_kind"], test.y, test.meta, facts["classes"], row))
         outcome.history += [{"model": name, "fold": job.fold.name, "seed": job.seed, **line} for line in plain["history"]]
         if "patterns" in stored:
             labels = json.loads(stored["pattern_labels"].tobytes())
             outcome.patterns.setdefault(name, []).append({"patterns": stored["patterns"], "labels": labels})
+
+
+def _access(fold: Fold, facts: dict[str, Any]) -> str:
+    """Return what of the target the decoder saw; an aligner without rows of its own works from the past: online."""
+    return "online" if fold.access == "none" and facts.get("aligned") else fold.access

@@ -1,0 +1,272 @@
+"""The command line: `corticode train|list|fetch|report|predict`, and every error as one paragraph."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from corticode import catalogue
+from corticode.errors import CorticodeError, MissingDataError, SentenceError
+
+HELP = """corticode: decode brain recordings
+
+  corticode train [word=entry ...] [word.key=value ...]    train and judge a decoder
+  corticode train -m model=a,b seed=0,1                    every combination
+  corticode list [word]                                    what there is to choose from
+  corticode fetch data=NAME [data.key=value ...]           download a data set
+  corticode report RUN                                     write report.html of a run folder again
+  corticode predict RUN FILE... [--every SECONDS] [--output TABLE.csv]
+                                                           answers of a trained decoder for new recordings
+
+  words: {words}
+  examples:
+    corticode train                                        EEGFormer on simulated recordings, no download
+    corticode train model=tangent_space align=riemannian data=physionet_mi split=loso
+    corticode train model=eegnet data=folder data.root=my_recordings model.train.max_epochs=100
+    corticode train model._target_=my_module.MyNet data=simulated
+
+  Every key stands, with a comment, in conf/ ({conf}).
+  Errors are one paragraph; CORTICODE_DEBUG=1 shows tracebacks. Exit status: 0 done, 2 mend the command or the data,
+  130 interrupted, 1 our fault.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if "=" in (argv[0] if argv else "") or (argv and argv[0] in ("-m", "--multirun")):
+        argv = ["train", *argv]  # a bare sentence: what a relaunched process is given
+    verb, rest = (argv[0], argv[1:]) if argv else ("--help", [])
+    try:
+        if verb in ("-h", "--help", "help") or (rest and rest[0] in ("-h", "--help")):
+            print(HELP.format(words=", ".join(catalogue.WORDS), conf=catalogue.conf_folder()))
+            return 0
+        if verb == "--version":
+            from corticode import __version__
+
+            print(__version__)
+            return 0
+        if verb not in VERBS:
+            raise SentenceError(f"there is no command {verb!r}{catalogue.near(verb, list(VERBS))}: known are {', '.join(VERBS)}")
+        return VERBS[verb](rest)
+    except BaseException as error:  # the one place where every error becomes a sentence and a status
+        return say(error)
+
+
+def say(error: BaseException) -> int:
+    """Print an error as one paragraph and return its exit status."""
+    if os.environ.get("CORTICODE_DEBUG") == "1" and not isinstance(error, SystemExit):
+        import traceback
+
+        traceback.print_exception(error)
+    root = cause_of(error)
+    if isinstance(error, SystemExit):
+        return int(error.code) if isinstance(error.code, int) else 2
+    if isinstance(error, KeyboardInterrupt):
+        print("interrupted: finished folds are kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if isinstance(root, CorticodeError):
+        print(f"corticode: {root}", file=sys.stderr)
+        return 2
+    print(f"corticode: unexpected {type(root).__name__}: {str(root).splitlines()[0] if str(root) else ''}", file=sys.stderr)
+    print("This is a fault of Corticode, or of a library below it: run again with CORTICODE_DEBUG=1 for the traceback.", file=sys.stderr)
+    return 1
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return the error that can be explained: ours, if it stands anywhere in the chain; composition and disk errors explained."""
+    from corticode import store
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, CorticodeError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    if isinstance(error, OSError):
+        return store.explained(error, Path(error.filename or "."))
+    if type(error).__module__.split(".")[0] in ("hydra", "omegaconf"):
+        from corticode.compose import explained
+
+        return explained(error)  # type: ignore[arg-type]
+    return error
+
+
+# -- train ------------------------------------------------------------------------------------------------------------
+
+
+def train(argv: list[str]) -> int:
+    """Hydra in, `experiment.run_config`, table and headline out."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors arrive whole, and `say` makes them short
+    import uuid
+
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from corticode.compose import resolved
+
+    OmegaConf.register_new_resolver("unique", lambda: uuid.uuid4().hex[:4], use_cache=True, replace=True)
+    failures: list[BaseException] = []
+
+    def task(cfg) -> float:
+        from corticode.experiment import run_config
+        from corticode.report.table import headline_line, subject_table
+
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        sweep = HydraConfig.get().mode.name == "MULTIRUN"
+        try:
+            result = run_config(resolved(cfg), folder, command=" ".join(["corticode train", *argv]))
+        except CorticodeError as error:
+            _remove_if_empty(folder)
+            if not sweep:
+                raise
+            # one refused sentence does not stop the sweep; the exit status tells at its end
+            failures.append(error)
+            print(f"corticode: {error}", file=sys.stderr)
+            return float("nan")
+        print(subject_table(result.scores))
+        print(f"folder: {folder}")
+        print(headline_line(result.summary))
+        return result.headline
+
+    sys.path.insert(0, str(Path.cwd()))  # model._target_=my_module.MyNet finds the user's own module
+    sys.argv = ["corticode", *_arguments(argv)]
+    hydra.main(version_base="1.3", config_path=str(catalogue.conf_folder()), config_name="config")(task)()
+    return 2 if failures else 0
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """A refused sentence leaves no folder behind, unless something was written there."""
+    if folder.is_dir() and not any(p.suffix != ".log" for p in folder.rglob("*") if p.is_file()):
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+_RECIPE_KEYS = ("name", "own", "objective", "train")
+
+
+def _arguments(argv: list[str]) -> list[str]:
+    """Bring what people type into what Hydra's grammar takes."""
+    flags = [a for a in argv if a in ("-m", "--multirun")]
+    rest = [a for a in argv if a not in ("-m", "--multirun")]
+    if any(a.startswith(("model._target_=", "+model._target_=")) for a in rest):
+        rest = _own_model(rest)
+    quiet = ["hydra/hydra_logging=none", "hydra/job_logging=none"]
+    return [*flags, *(_path_quoted(a) for a in rest), *(q for q in quiet if not any(a.startswith(q.split("=")[0]) for a in rest))]
+
+
+def _own_model(argv: list[str]) -> list[str]:
+    """`model._target_=my.Net model.width=8` picks the recipe `own` and hands the arguments to the class."""
+    result = [] if any(a.startswith("model=") for a in argv) else ["model=own"]
+    for argument in argv:
+        key, equals, value = argument.lstrip("+").partition("=")
+        if equals and key.startswith("model.") and key.split(".")[1] not in _RECIPE_KEYS:
+            result.append(f"++model.own.{key.removeprefix('model.')}={value}")
+            if key == "model._target_" and not any(a.startswith("model.name=") for a in argv):
+                result.append(f"model.name={value.rpartition('.')[2]}")
+        else:
+            result.append(argument)
+    return result
+
+
+_PATH_KEYS = ("data.root", "paths.data", "paths.outputs", "hydra.run.dir", "hydra.sweep.dir", "weights")
+
+
+def _path_quoted(argument: str) -> str:
+    """Expand ~ and quote characters of paths that Hydra's grammar reserves."""
+    key, equals, value = argument.partition("=")
+    if not equals or key.lstrip("+") not in _PATH_KEYS or not value or value[0] in "'\"[$":
+        return argument
+    value = os.path.expanduser(value)
+    return f"{key}='{value}'" if any(c in value for c in "=,() {}:") else f"{key}={value}"
+
+
+# -- the other verbs ----------------------------------------------------------------------------------------------------
+
+
+def list_entries(argv: list[str]) -> int:
+    """Print the entries of a word, or of all words."""
+    words = argv or list(catalogue.WORDS)
+    for word in words:
+        if word not in catalogue.WORDS:
+            raise SentenceError(f"there is no word {word!r}{catalogue.near(word, catalogue.WORDS)}: known are {', '.join(catalogue.WORDS)}")
+        entries = catalogue.names(word)
+        if not entries:
+            continue
+        print(f"{word}=")
+        width = max(len(name) for name in entries)
+        for name, sentence in entries.items():
+            print(f"  {name:<{width}}  {sentence}")
+    return 0
+
+
+def fetch(argv: list[str]) -> int:
+    """Download what a data set needs, into the place where `train` looks for it."""
+    from corticode.compose import compose
+    from corticode.experiment import home
+
+    if not any(a.startswith("data=") for a in argv):
+        raise SentenceError("say which data set: corticode fetch data=NAME (corticode list data shows the names)")
+    cfg = compose([_path_quoted(a) for a in argv])
+    dataset = catalogue.make(cfg["data"])
+    dataset.home = home(cfg)
+    print(f"{cfg['choices']['data']} is in {dataset.fetch()}")
+    return 0
+
+
+def report(argv: list[str]) -> int:
+    """Write report.html of a run folder again and print its table."""
+    if len(argv) != 1:
+        raise SentenceError("say which run: corticode report outputs/<date>/<time>")
+    from corticode.report.page import write
+    from corticode.report.table import headline_line, subject_table
+
+    folder = Path(argv[0])
+    try:
+        path = write(folder)
+    except (FileNotFoundError, ValueError) as error:
+        raise MissingDataError(str(error)) from error
+    import pandas as pd
+
+    from corticode import store
+
+    print(subject_table(pd.read_csv(folder / "scores.csv", dtype={"subject": str, "session": str, "fold": str, "site": str}, keep_default_na=False)))
+    print(f"report: {path}")
+    print(headline_line(store.read_json(folder / "summary.json")))
+    return 0
+
+
+def predict(argv: list[str]) -> int:
+    """Prepare new recordings exactly as in training and write the decoder's answers as a table."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="corticode predict")
+    parser.add_argument("run", help="run folder, or its model/ folder")
+    parser.add_argument("files", nargs="+")
+    parser.add_argument("--every", type=float, default=None, metavar="SECONDS", help="slide over the recording instead of using its events")
+    parser.add_argument("--output", default=None, metavar="TABLE", help="write CSV (or .parquet) there instead of to the screen")
+    chosen = parser.parse_args(argv)
+    from corticode.infer import predict_files
+
+    table = predict_files(Path(chosen.run), [Path(f) for f in chosen.files], every_s=chosen.every)
+    if chosen.output is None:
+        print(table.to_csv(index=False), end="")
+        return 0
+    from corticode import store
+
+    with store.writing(Path(chosen.output)) as tmp:
+        if chosen.output.endswith(".parquet"):
+            table.to_parquet(tmp, index=False)
+        else:
+            table.to_csv(tmp, index=False)
+    print(f"{len(table)} windows of {len(chosen.files)} files: {chosen.output}")
+    return 0
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {"train": train, "list": list_entries, "fetch": fetch, "report": report, "predict": predict}

@@ -1,0 +1,172 @@
+"""The run folder: everything a run leaves behind, each file atomic and none of it a pickle."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from corticode import store
+from corticode.evaluate.benchmark import Outcome
+from corticode.task.base import Task
+from corticode.windows import Windows
+
+
+def write_run(
+    folder: Path,
+    cfg: Mapping[str, Any],
+    task: Task,
+    windows: Windows,
+    outcome: Outcome,
+    about: dict[str, Any],
+    notes: Sequence[str],
+    command: str,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Score, summarise and write; return (scores, predictions, summary).
+
+    Writes config.yaml, environment.json, scores.csv, predictions.parquet, history.csv (networks), patterns.npz (linear
+    decoders), model/ (refitted decoders), figures/, summary.json and report.html.
+    """
+    folder = Path(folder)
+    scores = task.score(outcome.predictions)
+    predictions = pd.concat([p.to_frame() for p in outcome.predictions], ignore_index=True)
+    headlines = task.headlines(scores, outcome.predictions)
+    first = next(iter(headlines.values()))
+    summary = {
+        **first,
+        **about,
+        "access": ", ".join(dict.fromkeys(str(p.fold["access"]) for p in outcome.predictions)),
+        "prepare_sees": windows.info.get("sees", "window"),
+        "selection": _selection(outcome),
+        "n_folds": len(outcome.predictions),
+        "n_resumed": outcome.n_resumed,
+        "notes": [*notes, *_transductive(outcome)],
+    }
+    if len(headlines) > 1:
+        summary["models"] = headlines
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_text(folder / "config.yaml", _yaml(cfg))
+    store.write_json(folder / "environment.json", environment(command))
+    _write_text(folder / "scores.csv", scores.to_csv(index=False, lineterminator="\n"))
+    with store.writing(folder / "predictions.parquet") as tmp:
+        predictions.to_parquet(tmp, index=False)
+    if outcome.history:
+        _write_text(folder / "history.csv", pd.DataFrame(outcome.history).to_csv(index=False, lineterminator="\n"))
+    _write_patterns(folder, windows, outcome)
+    _write_models(folder / "model", cfg, task, outcome)
+    store.write_json(folder / "summary.json", _finite(summary))
+    if cfg.get("report", True):
+        from corticode.report.page import write
+
+        write(folder)
+    return scores, predictions, summary
+
+
+def environment(command: str) -> dict[str, Any]:
+    """Return what the numbers were made with: versions, hardware, the state of the code, the command."""
+    packages = ["corticode", "numpy", "scipy", "pandas", "scikit-learn", "mne", "mne-bids", "nilearn", "pyriemann", "torch", "lightning", "hydra-core", "joblib"]
+    versions = {}
+    for name in packages:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+    found: dict[str, Any] = {
+        "command": command,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "git": git_state(),
+        "versions": versions,
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name(0)
+    return found
+
+
+def git_state() -> str | None:
+    """Return the commit of a checkout, with '+changes' when files differ from it; None elsewhere."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        return None
+    try:
+        sha = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return sha + ("+changes" if changed else "")
+
+
+def _write_models(folder: Path, cfg: Mapping[str, Any], task: Task, outcome: Outcome) -> None:
+    """Copy the refitted decoders, with what is needed to prepare a new file exactly as in training."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    for name, source in outcome.refits.items():
+        target = folder if len(outcome.refits) == 1 else folder / name
+        with store.writing(target) as tmp:
+            shutil.copytree(source, tmp)
+            plain = store.read_json(tmp / "decoder.json")
+            plain |= {"data": cfg["data"], "prepare": cfg["prepare"], "task": cfg["task"], "name": name}
+            store.write_json(tmp / "decoder.json", plain)
+
+
+def _write_patterns(folder: Path, windows: Windows, outcome: Outcome) -> None:
+    from corticode.explain import pattern
+
+    for name, found in outcome.patterns.items():
+        # folds agree in number and order of patterns when the classes do; their mean is what they share
+        same = [p["patterns"] for p in found if p["patterns"].shape == found[0]["patterns"].shape]
+        path = folder / ("patterns.npz" if len(outcome.patterns) == 1 else f"patterns_{name}.npz")
+        pattern.save(path, pattern.average(same), list(windows.space.names), windows.space.positions, found[0]["labels"])
+        if windows.space.positions is not None:
+            from corticode.explain.topomap import write_topomap
+
+            write_topomap(path, folder / "figures" / f"{path.stem}.svg", title=f"{name}: mean of {len(same)} folds")
+
+
+def _selection(outcome: Outcome) -> str:
+    said = list(dict.fromkeys(str(p.fold["selection"]) for p in outcome.predictions if p.fold["selection"]))
+    return said[0] + (f" (and {len(said) - 1} more, see scores.csv)" if len(said) > 1 else "") if said else ""
+
+
+def _transductive(outcome: Outcome) -> list[str]:
+    if any("transductive" in str(p.fold["access"]) for p in outcome.predictions):
+        return ["transductive: all unlabelled test windows were seen before the first was predicted"]
+    return []
+
+
+def _write_text(path: Path, text: str) -> None:
+    with store.writing(path) as tmp:
+        tmp.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _yaml(cfg: Mapping[str, Any]) -> str:
+    import yaml
+
+    return yaml.safe_dump(json.loads(json.dumps(cfg, default=str)), sort_keys=False, allow_unicode=True)
+
+
+def _finite(value: Any) -> Any:
+    """Return plain values that JSON can hold: numpy numbers as numbers, NaN as null."""
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

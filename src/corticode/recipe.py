@@ -1,0 +1,178 @@
+"""A recipe makes fresh decoders: of a configured model, or of somebody's own estimator or network."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from corticode import catalogue, store
+from corticode.decoder import Decoder
+from corticode.errors import SentenceError
+from corticode.space import Space
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything a fresh decoder is made of, as plain values (and the prototype of one's own model).
+
+    Parameters
+    ----------
+    name : str
+        The `model` column.
+    model, adapt, align, trainer : dict
+        Configurations: `model` has encoder, head, objective, train.
+    space, n_times, classes, uses : what the decoder will see
+    default_head : dict or None
+        The task's own head, for recipes whose head answers another kind of question.
+    own : scikit-learn estimator, nn.Module or None
+        A prototype: cloned or copied for each decoder, never fitted itself.
+    """
+
+    name: str
+    model: dict[str, Any]
+    adapt: dict[str, Any]
+    align: dict[str, Any]
+    trainer: dict[str, Any]
+    space: Space
+    n_times: int
+    classes: tuple[str, ...]
+    uses: tuple[str, ...] = ()
+    default_head: dict[str, Any] | None = None
+    own: Any = None
+
+    @property
+    def kind(self) -> str:
+        """'probability' for classes, 'value' for a number."""
+        return "probability" if self.classes else "value"
+
+    def __call__(self, seed: int) -> Decoder:
+        """Return a decoder that has seen nothing; the same seed gives the same initial weights."""
+        offers = {
+            "n_chans": len(self.space), "n_times": self.n_times, "n_outputs": len(self.classes) or 1, "sfreq": self.space.sfreq,
+            "random_state": int(seed), "kind": self.kind,
+        }  # fmt: skip
+        with _seeded(seed, self._is_neural()):
+            encoder, head, neural = self._own_parts(offers) if self.own is not None or self.model.get("own") else self._parts(offers)
+        adapt = self.adapt
+        if neural is not None:  # one's own model says itself how it learns
+            adapt = {"_target_": "corticode.adapt.full.Full"} if neural else {"_target_": "corticode.adapt.probe.Probe"}
+        adapt = catalogue.make(
+            adapt, objective=catalogue.make(self.model.get("objective")), training=catalogue.make(self.model.get("train")), trainer=self.trainer
+        )
+        return Decoder(
+            encoder, head, adapt, catalogue.make(self.align),
+            space=self.space, n_times=self.n_times, classes=self.classes, uses=self.uses, seed=seed,
+        )  # fmt: skip
+
+    def describe(self) -> dict[str, Any]:
+        """Return plain values that make two recipes the same: configuration, code, and the content of one's own model."""
+        # hardware that gives the same numbers is not part of the key
+        plain = {"model": {k: v for k, v in self.model.items() if k != "name"}, "adapt": self.adapt, "align": self.align, "precision": self.trainer.get("precision")}
+        described = {
+            **plain, "space": self.space.to_dict(), "n_times": self.n_times, "classes": list(self.classes), "uses": list(self.uses),
+            "default_head": self.default_head, "code": catalogue.code_of(plain),
+        }  # fmt: skip
+        if self.own is not None:
+            described["own"] = _content(self.own)
+        return described
+
+    # -- parts ------------------------------------------------------------------------------------------------
+
+    def _parts(self, offers: dict[str, Any]) -> tuple[Any, Any, None]:
+        encoder = catalogue.make(self.model["encoder"], **offers)
+        head_config = self.model.get("head") or self.default_head
+        head_class = catalogue.locate(head_config["_target_"])
+        if not head_class.neural and head_class.yhat_kind != self.kind and "kind" not in inspect.signature(head_class).parameters:
+            head_config = self.default_head  # a classifier's head cannot answer with a number
+        offers |= {"n_features": getattr(encoder, "n_features", None), "n_tokens": getattr(encoder, "n_tokens", None)}
+        return encoder, catalogue.make(head_config, **offers), None
+
+    def _own_parts(self, offers: dict[str, Any]) -> tuple[Any, Any, bool]:
+        thing = self.own
+        if thing is None:
+            config = dict(self.model["own"])
+            target = catalogue.locate(config["_target_"])
+            thing = catalogue.make(config, **offers) if inspect.isclass(target) or callable(target) else target
+        if is_network(thing):
+            from corticode.encoder.own import OwnNetwork
+            from corticode.head.identity import Identity
+
+            return OwnNetwork(copy.deepcopy(thing)), Identity(kind=self.kind), True
+        if not hasattr(thing, "fit"):
+            raise SentenceError(f"{type(thing).__name__} is neither a scikit-learn estimator nor an nn.Module: give one of these")
+        from sklearn.base import clone
+
+        from corticode.encoder.identity import Identity as Raw
+        from corticode.head.estimator import Estimator
+
+        return Raw(), Estimator(clone(thing)), False
+
+    def _is_neural(self) -> bool:
+        if self.own is not None:
+            return is_network(self.own)
+        if self.model.get("own"):
+            return True
+        return bool(getattr(catalogue.locate(self.model["encoder"]["_target_"]), "neural", False))
+
+
+def is_network(thing: Any) -> bool:
+    """Return True for an nn.Module, without importing torch for it."""
+    return any(c.__module__ == "torch.nn.modules.module" for c in type(thing).__mro__)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int, neural: bool) -> Iterator[None]:
+    """Initialise weights from the seed and leave the caller's random state as it was."""
+    if not neural:
+        yield
+        return
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(seed))
+        yield
+
+
+def _content(own: Any) -> dict[str, Any]:
+    """Return what makes one's own model the same model: its class, its code, its parameters, its initial weights."""
+    kind = type(own)
+    try:
+        code = hashlib.sha256(inspect.getsource(kind).encode()).hexdigest()
+    except (OSError, TypeError):
+        code = store.code_key(kind.__module__)
+    described: dict[str, Any] = {"class": f"{kind.__module__}.{kind.__qualname__}", "code": code}
+    if is_network(own):
+        digest = hashlib.sha256(str(own).encode())
+        for name, value in sorted(own.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
+        described["weights"] = digest.hexdigest()
+    elif hasattr(own, "get_params"):
+        described["parameters"] = {k: _plain_parameter(v) for k, v in sorted(own.get_params(deep=True).items())}
+    return described
+
+
+def _plain_parameter(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_plain_parameter(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): _plain_parameter(v) for k, v in sorted(value.items(), key=lambda item: str(item[0]))}
+    if isinstance(value, np.ndarray):
+        return hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+    if hasattr(value, "get_params"):
+        return f"{type(value).__module__}.{type(value).__qualname__}"  # its parameters stand beside it, as step__name
+    try:
+        return hashlib.sha256(inspect.getsource(value).encode()).hexdigest()
+    except (OSError, TypeError):
+        return f"{type(value).__module__}.{type(value).__qualname__}"
