@@ -172,3 +172,25 @@ def code_of(config: Any) -> dict[str, str]:
         for value in config:
             found.update(code_of(value))
     return found
+
+
+# -- the README's tables ----------------------------------------------------------------------------------------------
+
+
+def with_tables(text: str) -> str:
+    """Return a document with every `<!-- table: WORD -->` ... `<!-- end -->` filled from conf/WORD/."""
+
+    def table(match: re.Match) -> str:
+        word = match.group(1)
+        rows = "\n".join(f"| `{name}` | {sentence} |" for name, sentence in names(word).items())
+        return f"<!-- table: {word} -->\n| `{word}=` | what it is |\n|---|---|\n{rows}\n<!-- end -->"
+
+    return re.sub(r"<!-- table: (\w+) -->.*?<!-- end -->", table, text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":  # python -m corticode.catalogue README.md
+    import sys
+
+    for _name in sys.argv[1:]:
+        _path = Path(_name)
+        _path.write_text(with_tables(_path.read_text(encoding="utf-8")), encoding="utf-8")
