@@ -1,0 +1,332 @@
+"""The page of a run: one self-contained HTML file with the number, the figures, the people and how it was made."""
+
+from __future__ import annotations
+
+import html
+import os
+import uuid
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import pandas as pd
+
+from corticode.report import figure, folder, gallery, svg, table
+from corticode.report.folder import Run
+
+_PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>$title</title>
+<style>
+$style</style>
+</head>
+<body>
+<main>
+<div class="eyebrow">Corticode report</div>
+<h1>$title</h1>
+$body
+<footer>$footer</footer>
+</main>
+</body>
+</html>
+""")
+_LONG = 40  # longer tables are folded
+
+
+def write(path: str | Path) -> Path:
+    """Write report.html into a run folder, from the tables that lie there.
+
+    Parameters
+    ----------
+    path : Path
+        Run folder: summary.json and scores.csv are needed; predictions.parquet, history.csv, config.yaml, environment.json and
+        figures/*.svg (caption in figures/*.txt) are shown where they are.
+
+    Returns
+    -------
+    file : Path
+        path / 'report.html': no scripts, no requests.
+
+    Raises
+    ------
+    FileNotFoundError
+        No run folder.
+    ValueError
+        Its scores or summary cannot be read.
+    """
+    file = Path(path) / "report.html"
+    text = render(folder.read(path))
+    tmp = file.with_name(f".tmp-{file.name}-{uuid.uuid4().hex[:12]}")
+    try:
+        tmp.write_text(text, encoding="utf-8")
+        os.replace(tmp, file)
+    finally:
+        tmp.unlink(missing_ok=True)
+    return file
+
+
+def render(run: Run) -> str:
+    """Return the page of a run as text."""
+    run = _completed(run)
+    figures, broken = _figures(run)
+    parts = [
+        _headline(run),
+        _notes(run, broken),
+        _facts(run),
+        _models(run),
+        f'<h2>What it did</h2>\n<div class="figures">\n{figures}\n</div>' if figures else "",
+        _people(run),
+        _made(run),
+    ]
+    return _PAGE.substitute(
+        title=_e(_title(run)),
+        style=resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8"),
+        body="\n".join(part for part in parts if part),
+        footer=_e(f"Written from the tables in {run.path.resolve().name}: scores.csv and predictions.parquet hold every number shown."),
+    )
+
+
+def _e(value: Any) -> str:
+    return html.escape(str(value))
+
+
+def _completed(run: Run) -> Run:
+    """Add what the page asks of a summary and the tables can tell: level, number of units, predictions by scored unit."""
+    summary = dict(run.summary)
+    summary.setdefault("level", "subject")
+    if not summary.get("n") and summary["level"] in table.IDENTITY:
+        units = table.per_unit(run.scores, summary["level"])
+        summary["n"] = int(units.loc[units["metric"] == summary["metric"], "unit"].nunique())
+    predictions = run.predictions
+    if predictions is not None and summary.get("unit", "window") != "window":
+        predictions = _averaged(predictions, summary["unit"])
+    return replace(run, summary=summary, predictions=predictions)
+
+
+def _averaged(predictions: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """Average answers over the windows of one unit, as they were scored: figures and headline speak of the same rows."""
+    identity = ["dataset", "site", "subject", "session", "run", "recording", "trial"]
+    until = {"trial": 7, "recording": 6, "subject": 3}.get(unit)
+    if until is None or not len(predictions):
+        return predictions
+    by = [name for name in (*identity[:until], "model", "fold", "seed", "y") if name in predictions]
+    classes = figure.classes_of(predictions)
+    said = [name for name in predictions if str(name)[:2] in ("p_", "d_") and str(name)[2:] in classes] if classes else ["yhat"]
+    mean = predictions.groupby(by, sort=False, dropna=False, observed=True)[said].mean().reset_index()
+    return mean.assign(yhat=mean[said].idxmax(axis=1).str[2:]) if classes else mean
+
+
+# -- words --------------------------------------------------------------------------------------------------------
+
+
+def _title(run: Run) -> str:
+    names, s = gallery.several(run), run.summary
+    model = f"{len(names)} models" if names else table.joined(s.get("model") or "a decoder")
+    classes = [] if run.predictions is None else figure.classes_of(run.predictions)
+    ends = "" if names else "s"
+    if classes:
+        apart = f"{', '.join(classes[:-1])} and {classes[-1]}" if 1 < len(classes) <= 4 else f"{len(classes)} classes"
+        does = f"tell{ends} {apart} apart"
+    else:
+        does = f"predict{ends} {str(s.get('target') or 'the target').split(',')[0]}"
+    where = f" on {table.joined(s['data'])}" if s.get("data") else ""
+    return f"How well {model} {does}{where}"
+
+
+def _headline(run: Run) -> str:
+    s = run.summary
+    many = table.UNITS.get(s["level"], ("", s["level"]))
+    over = "pooled over all test windows" if s["level"] == "pooled" else f"mean over {s['n']} {many[s['n'] != 1]}"
+    best = f", {table.joined(s['model'])}" if gallery.several(run) and s.get("model") and isinstance(s["model"], str) else ""
+    spread = f' <span class="spread">± {table.number(s["sd"])}</span>' if s.get("sd") is not None else ""
+    facts = [("chance", s.get("chance")), ("95 % permutation bound", s.get("chance_95"))]
+    cells = [(word, table.number(value)) for word, value in facts if value is not None]
+    if s.get("interval"):
+        cells.insert(0, ("95 % interval", " to ".join(map(table.number, s["interval"]))))
+    return (
+        f'<div class="card headline">\n<div><div class="what">{_e(table.spoken(s["metric"]))}, {_e(over + best)}</div>'
+        f'<div class="number">{table.number(s["headline"])}{spread}</div></div>\n{_definitions(cells)}\n{_verdict(run)}</div>'
+    )
+
+
+def _definitions(cells: Iterable[tuple[str, Any]], name: str = "") -> str:
+    rows = "".join(f"<div><dt>{_e(k)}</dt><dd>{_e(v)}</dd></div>" for k, v in cells)
+    return f"<dl{name}>{rows}</dl>" if rows else ""
+
+
+def _verdict(run: Run) -> str:
+    """Say in words whether the number can be luck; nothing where no bound was made."""
+    s = run.summary
+    if s.get("chance_95") is None:
+        return ""
+    sign = -1 if table.lower_is_better(s["metric"]) else 1
+    if sign * (s["headline"] - s["chance_95"]) > 0:
+        words = "Better than 95 % of runs with permuted labels: the recordings tell something about the target."
+    else:
+        words = "Not better than the best 5 % of runs with permuted labels: this can be luck."
+    return f'<p class="verdict">{_e(words)}</p>'
+
+
+def _notes(run: Run, broken: list[str]) -> str:
+    s = run.summary
+    notes = []
+    if table.transductive(s.get("access")):
+        notes.append(
+            "Transductive: before it answered, the decoder saw all test windows of a person (without labels). Used online it would not have them."
+        )
+    if table.partial(s):
+        notes.append(f"Partial: {s['n_folds']} of {s['n_folds_expected']} folds are done, the numbers are of these alone.")
+    notes += [*map(str, s.get("notes") or []), *run.notes, *broken]
+    return "\n".join(f'<p class="note">{_e(note)}</p>' for note in dict.fromkeys(notes))
+
+
+def _facts(run: Run) -> str:
+    s = run.summary
+    folds = s.get("n_folds")
+    expected = s.get("n_folds_expected")
+    access = str(s.get("access") or "")
+    cells = [
+        ("model", table.joined(s.get("model") or "") if not gallery.several(run) else ", ".join(gallery.several(run))),
+        ("data", table.joined(s.get("data") or "")),
+        ("split", table.joined(s.get("split") or "")),
+        ("access to the target", access + (" (transductive)" if table.transductive(access) and access != "transductive" else "")),
+        ("preparation sees", _told(run.scores, "prepare_sees")),
+        ("checkpoint chosen by", _told(run.scores, "selection")),
+        ("folds", "" if folds is None else f"{folds} of {expected}" if expected is not None else folds),
+        ("seeds", _told(run.scores, "seed")),
+        ("people", _people_count(run)),
+        ("test windows", _windows(run)),
+        ("classes", _told(run.scores, "n_classes") if run.predictions is None else ", ".join(figure.classes_of(run.predictions))),
+        ("channels", _told(run.scores, "channels")),
+        ("took", _duration(s.get("seconds"))),
+    ]
+    return _definitions([(k, v) for k, v in cells if v != ""], ' class="facts"')
+
+
+def _told(scores: pd.DataFrame, column: str) -> str:
+    """Return the different values of a column, or how many where they are many."""
+    if column not in scores:
+        return ""
+    values = sorted({f"{v:g}" if isinstance(v, float) else str(v) for v in scores[column].dropna()} - {""}, key=table.natural)
+    return ", ".join(values) if len(values) <= 6 else f"{len(values)} different"
+
+
+def _people_count(run: Run) -> str:
+    for rows in (run.predictions, run.scores[run.scores["level"] == "subject"]):
+        if rows is not None and "subject" in rows and len(rows):
+            columns = [name for name in table.IDENTITY["subject"] if name in rows]
+            return str(len(rows[columns].astype(str).drop_duplicates()))
+    return ""
+
+
+def _windows(run: Run) -> str:
+    if run.predictions is None:
+        return ""
+    by = [name for name in ("model", "seed") if name in run.predictions]
+    n = run.predictions.groupby(by, dropna=False).size().max() if by else len(run.predictions)
+    unit = run.summary.get("unit", "window")
+    return f"{n:,}".replace(",", " ") + ("" if unit == "window" else f" (averaged by {unit})")
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+# -- tables -------------------------------------------------------------------------------------------------------
+
+
+def _grid(head: list[str], rows: list[list[str]], foot: list[list[str]] = (), name: str = "") -> str:
+    line = "".join
+    top = f"<thead><tr>{line(f'<th>{_e(cell)}</th>' for cell in head)}</tr></thead>" if head else ""
+    body = line(f"<tr>{line(f'<td>{_e(cell)}</td>' for cell in row)}</tr>\n" for row in rows)
+    end = line(f"<tr>{line(f'<td>{_e(cell)}</td>' for cell in row)}</tr>\n" for row in foot)
+    return f'<div class="scroll"><table{name}>{top}\n<tbody>\n{body}</tbody>{f"<tfoot>{end}</tfoot>" if end else ""}</table></div>'
+
+
+def _models(run: Run) -> str:
+    """Return the table of several models, in the order they were given."""
+    if not gallery.several(run):
+        return ""
+    s = run.summary
+    rows = []
+    for name, facts in s["models"].items():
+        facts = {"chance_95": s.get("chance_95"), **facts}
+        interval = " to ".join(map(table.number, facts["interval"])) if facts.get("interval") else "–"
+        rows.append([name, table.number(facts.get("headline")), table.number(facts.get("sd")), interval, table.number(facts["chance_95"])])
+    grid = _grid(["model", table.spoken(s["metric"]), "sd", "95 % interval", "95 % permutation bound"], rows)
+    return f'<h2>Models</h2>\n<div class="card">{grid}</div>'
+
+
+def _people(run: Run) -> str:
+    level = gallery.level_shown(run)
+    laid = table.wide(run.scores, run.summary["metric"], level)
+    if laid.empty:
+        return ""
+    one, many = table.UNITS[level]
+    count = ["" if pd.isna(v) else f"{v:.0f}" for v in laid["windows"]]
+    shown = table.shown(laid)
+    rows = [[unit, n, *row] for unit, n, row in zip(laid.index, count, shown, strict=False)]
+    foot = [["mean", "", *shown[-2]], ["standard deviation", "", *shown[-1]]] if len(laid) > 1 else []
+    head = [one, "windows", *(laid.columns[1:] if gallery.several(run) else map(table.spoken, laid.columns[1:]))]
+    if not any(count):  # the table does not tell how many windows were tested
+        head, rows, foot = head[:1] + head[2:], [row[:1] + row[2:] for row in rows], [row[:1] + row[2:] for row in foot]
+    grid = _grid(head, rows, foot)
+    title = f"Scores of each {one}" + (f": {table.spoken(run.summary['metric'])}" if gallery.several(run) else "")
+    if len(laid) > _LONG:
+        return f"<h2>{_e(title)}</h2>\n<details><summary>{len(laid)} {many}</summary>{grid}</details>"
+    return f'<h2>{_e(title)}</h2>\n<div class="card">{grid}</div>'
+
+
+def _made(run: Run) -> str:
+    environment = dict(run.environment)
+    command = environment.pop("command", None) or environment.pop("argv", None)
+    parts = ["<h2>How it was made</h2>"]
+    if command:
+        parts.append(f"<pre>{_e(command)}</pre>")
+    if run.config:
+        digest = f" ({run.summary['config_hash'][:12]})" if run.summary.get("config_hash") else ""
+        parts.append(f"<details><summary>Configuration{_e(digest)}</summary><pre>{_e(run.config)}</pre></details>")
+    if environment:
+        grid = _grid([], [[k, "" if v is None else str(v)] for k, v in environment.items()], name=' class="environment"')
+        parts.append(f"<details><summary>Environment</summary>{grid}</details>")
+    return "\n".join(parts) if len(parts) > 1 else ""
+
+
+# -- figures ------------------------------------------------------------------------------------------------------
+
+
+def _figures(run: Run) -> tuple[str, list[str]]:
+    """Return the figures as HTML, and a sentence for each that could not be shown."""
+    drawn, broken = [], []
+    for i, picture in enumerate(gallery.pictures(run)):
+        try:
+            plain = svg.inline(picture.svg, f"figure{i}", picture.title)
+        except ValueError as error:
+            broken.append(f"A figure is left out: {error}")
+            continue
+        words = f"<b>{_e(picture.title)}</b> {_e(picture.caption)}".strip()
+        drawn.append((picture.full, f"{plain}\n<figcaption>{words}</figcaption>"))
+    kinds = _placed([full for full, _ in drawn])
+    return "\n".join(f'<figure class="{kind}">\n{text}\n</figure>' for kind, (_, text) in zip(kinds, drawn, strict=True)), broken
+
+
+def _placed(full: list[bool]) -> list[str]:
+    """Return 'full', 'half' or, for a half that finds no neighbour, 'lone': its caption stands beside it."""
+    kinds: list[str] = []
+    for whole in full:
+        waits = kinds[-1:] == ["open"]
+        if waits:
+            kinds[-1] = "half" if not whole else "lone"
+        kinds.append("full" if whole else "half" if waits else "open")
+    return ["lone" if kind == "open" else kind for kind in kinds]
