@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from corticode.errors import GuardError, SentenceError
+from corticode.state import Stateful
 
 _NONE = np.arange(0)
 
 # What of the target people a decoder may see without labels, before or while it answers.
 ACCESS = ("online", "calibration", "all")
+
+PERSON = ("dataset", "subject")
+SESSION = (*PERSON, "session")
+RECORDING = (*SESSION, "run", "recording")
+TRIAL = (*RECORDING, "trial")
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Fold:
     fit : int array
         Labelled source rows.
     test : int array
-        Rows to be predicted.
+        Rows to be predicted, person by person in the order of time.
     align : int array
         Unlabelled rows of the target: none, disjoint from `test` (a calibration run), or equal to `test` (transductive).
     calibrate : int array
@@ -55,32 +62,43 @@ class Fold:
             if len(both):
                 raise GuardError(f"fold {self.name}: {len(both)} rows stand in {one} and in {other}, the first is row {both[0]}")
         shared = np.intersect1d(self.align, self.test)
-        if len(shared) and not np.array_equal(np.sort(self.align), np.sort(self.test)):
+        if len(shared) and not self._transductive():
             raise GuardError(f"fold {self.name}: align must be disjoint from test or equal to it; {len(shared)} rows are shared")
+
+    def _transductive(self) -> bool:
+        return bool(len(self.align)) and np.array_equal(np.sort(self.align), np.sort(self.test))
 
     @property
     def access(self) -> str:
         """What of the target was available, for the score table."""
-        if len(self.align) and np.array_equal(np.sort(self.align), np.sort(self.test)):
-            seen = "transductive"
-        elif len(self.align):
-            seen = "unlabelled calibration"
-        else:
-            seen = "none"
-        return f"{len(self.calibrate)} labelled" + ("" if seen == "none" else f" + {seen}") if len(self.calibrate) else seen
+        seen = []
+        if len(self.calibrate):
+            seen.append(f"{len(self.calibrate)} labelled")
+        if len(self.align):
+            seen.append("transductive" if self._transductive() else "unlabelled calibration")
+        return " + ".join(seen) or "none"
 
 
-class Split:
+class Split(Stateful):
     """Base of all splits.
 
     Parameters
     ----------
     shots : int
-        Labelled windows per class of each target person given to `calibrate`, the earliest first.
+        Labelled windows per class of each target person given to `calibrate`, the earliest first (of a factor to regress:
+        windows). Windows between them that are not needed are still tested.
+
+    Attributes
+    ----------
+    notes : list of str
+        What the run should show once: people left out.
     """
 
     def __init__(self, shots: int = 0):
         self.shots = int(shots)
+        self.notes: list[str] = []
+        if self.shots < 0:
+            raise SentenceError(f"split.shots={shots}: wanted 0 or more labelled windows per class")
 
     def pairs(self, meta: pd.DataFrame, y: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         """Give (name, fit rows, target rows). `y` may serve only to balance classes."""
@@ -98,7 +116,7 @@ class Split:
             'online': align is empty; 'calibration': the first `n_align` windows of each target person's session are
             unlabelled calibration and are not tested; 'all': align equals test (transductive).
         overlap : bool
-            Windows share samples: then a recording must be whole.
+            Windows share samples (or their context does): then a recording must be whole.
 
         Raises
         ------
@@ -109,84 +127,141 @@ class Split:
         """
         if access not in ACCESS:
             raise SentenceError(f"align.access={access} is unknown: pick one of {', '.join(ACCESS)}")
+        y, self.notes = np.asarray(y), []
+        # a piece is what may never stand on both sides
+        pieces = codes(meta, RECORDING if overlap else TRIAL)
+        place = np.empty(len(meta), dtype=np.int64)
+        place[in_time(meta, np.arange(len(meta)))] = np.arange(len(meta))
         folds = []
         for name, fit, target in self.pairs(meta, y):
             if not len(fit) or not len(target):
                 raise SentenceError(f"fold {name} has {len(fit)} windows to fit on and {len(target)} to test: choose another split=")
-            check_whole(meta, fit, target, name, overlap)
-            calibrate, test = _first_shots(meta, y, target, self.shots, name)
+            check_whole(meta, pieces, fit, target, name, overlap)
+            check_classes(y, fit, name)
+            target = target[np.argsort(place[target])]
+            calibrate, test = _first_shots(meta, y, target, self.shots, pieces, name)
             align = _NONE
             if access == "all":
                 align = test
             elif access == "calibration":
-                align, test = _first_rows(meta, test, n_align, name)
-            folds.append(Fold(fit, test, name, align, calibrate))
+                align, test = _first_rows(meta, test, n_align, pieces, name)
+            folds.append(Fold(np.sort(fit), test, name, align, calibrate))
         if not folds:
             raise SentenceError("this split makes no fold of these data: choose another split=")
         return folds
+
+
+# -- who and when -------------------------------------------------------------------------------------------------
+
+
+def natural(text: str) -> tuple:
+    """Return a sort key in which 'S2' stands before 'S10'."""
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", str(text)) if part)
+
+
+def codes(meta: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Number the distinct combinations of some columns, int [n], in natural order of their names."""
+    total = np.zeros(len(meta), dtype=np.int64)
+    for column in columns:
+        values, names = pd.factorize(meta[column], use_na_sentinel=False)
+        order = np.argsort(names) if pd.api.types.is_numeric_dtype(names) else sorted(range(len(names)), key=lambda i: natural(names[i]))
+        rank = np.empty(len(names), dtype=np.int64)
+        rank[order] = np.arange(len(names))
+        # kept small after each column, so that the product never overflows
+        total = np.unique(total * max(1, len(names)) + rank[values], return_inverse=True)[1]
+    return total
 
 
 def in_time(meta: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
     """Return rows in the order in which they were recorded, person by person, session by session."""
     rows = np.asarray(rows, dtype=np.int64)
     part = meta.iloc[rows]
-    keys = pd.DataFrame({c: [natural(v) for v in part[c]] for c in ("dataset", "subject", "session", "run", "recording")})
-    keys["onset_s"] = part["onset_s"].to_numpy()
-    return rows[keys.sort_values(list(keys.columns), kind="stable").index.to_numpy()]
+    return rows[np.lexsort((part["onset_s"].to_numpy(), codes(part, RECORDING)))]
 
 
-def natural(text: str) -> tuple:
-    """Return a sort key in which 'S2' stands before 'S10'."""
-    import re
+def people(meta: pd.DataFrame, columns: Sequence[str] = PERSON) -> list[tuple[str, np.ndarray]]:
+    """Return (name, rows) of each person (or other group of identity columns), in natural order.
 
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", str(text)) if part)
+    The name leaves out columns that are the same for all.
+    """
+    number = codes(meta, columns)
+    order = np.argsort(number, kind="stable")
+    edges = np.flatnonzero(np.diff(number[order])) + 1
+    telling = [c for c in columns if meta[c].nunique() > 1] or [columns[-1]]
+    groups = np.split(order, edges) if len(meta) else []
+    return [("/".join(str(meta[c].iloc[rows[0]]) for c in telling), rows) for rows in groups]
 
 
-def check_whole(meta: pd.DataFrame, fit: np.ndarray, target: np.ndarray, name: str, overlap: bool) -> None:
+# -- guards -------------------------------------------------------------------------------------------------------
+
+
+def check_whole(meta: pd.DataFrame, pieces: np.ndarray, fit: np.ndarray, target: np.ndarray, name: str, overlap: bool) -> None:
     """Refuse a fold that splits a trial, or a recording whose windows overlap.
 
     Raises
     ------
     GuardError
     """
-    columns = ["dataset", "subject", "session", "run", "recording"] + ([] if overlap else ["trial"])
-    pieces = meta[columns].astype(str).agg("\x1f".join, axis=1).to_numpy()
     both = np.intersect1d(pieces[fit], pieces[target])
-    if len(both):
-        what = "recording (its windows overlap)" if overlap else "trial"
-        raise GuardError(
-            f"fold {name}: {len(both)} {what} stand in fit and in test, the first is {both[0].replace(chr(31), ' ').strip()}: "
-            "split by session or subject instead"
+    if not len(both):
+        return
+    row = meta.iloc[int(np.flatnonzero(pieces == both[0])[0])]
+    columns = RECORDING if overlap else TRIAL
+    first = ", ".join(f"{c} {row[c]}" for c in columns if str(row[c]))
+    what = "recordings (their windows overlap)" if overlap else "trials"
+    raise GuardError(
+        f"fold {name}: {len(both)} {what} stand in fit and in test, the first is {first}: use split=cross_session or split=loso"
+    )
+
+
+def check_classes(y: np.ndarray, fit: np.ndarray, name: str) -> None:
+    """Refuse a fold whose fit rows hold one class.
+
+    Raises
+    ------
+    SentenceError
+    """
+    if np.issubdtype(y.dtype, np.integer) and len(np.unique(y[fit])) < 2:
+        raise SentenceError(
+            f"fold {name}: all {len(fit)} windows to fit on are of one class: choose another split=, or more people with data.subjects="
         )
 
 
-def _first_shots(meta, y, target, shots, name):
+# -- the target's first windows -----------------------------------------------------------------------------------
+
+
+def _first_shots(
+    meta: pd.DataFrame, y: np.ndarray, target: np.ndarray, shots: int, pieces: np.ndarray, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Part the target (in time order) into labelled calibration and test."""
     if not shots:
         return _NONE, target
-    ordered = in_time(meta, target)
+    labels = y if np.issubdtype(y.dtype, np.integer) else np.zeros(len(y), dtype=int)
     chosen = []
-    for _, rows in meta.iloc[ordered].groupby("subject", sort=False).indices.items():
-        mine = ordered[rows]
-        for label in np.unique(y[mine]):
-            first = mine[y[mine] == label][:shots]
+    for person, rows in people(meta.iloc[target].reset_index(drop=True)):
+        mine = target[rows]
+        for label in np.unique(labels[mine]):
+            first = mine[labels[mine] == label][:shots]
             if len(first) < shots:
-                raise SentenceError(f"fold {name}: split.shots={shots}, but a class has only {len(first)} windows")
+                raise SentenceError(f"fold {name}: split.shots={shots}, but a class of {person} has only {len(first)} windows")
             chosen.append(first)
-    calibrate = np.sort(np.concatenate(chosen))
-    test = target[~np.isin(target, calibrate)]
-    # windows of one trial stay on one side
-    trial = meta[["recording", "trial"]].astype(str).agg("\x1f".join, axis=1).to_numpy()
-    test = test[~np.isin(trial[test], trial[calibrate])]
+    calibrate = np.concatenate(chosen)
+    test = target[~np.isin(pieces[target], pieces[calibrate])]
     if not len(test):
-        raise SentenceError(f"fold {name}: split.shots={shots} leaves no window to test")
-    return calibrate, test
+        raise SentenceError(
+            f"fold {name}: split.shots={shots} leaves no window to test (a trial, or a recording of overlapping windows, stays whole)"
+        )
+    return np.sort(calibrate), test
 
 
-def _first_rows(meta, test, n_align, name):
-    ordered = in_time(meta, test)
-    first = [ordered[rows][:n_align] for _, rows in meta.iloc[ordered].groupby(["subject", "session"], sort=False).indices.items()]
-    align = np.sort(np.concatenate(first))
-    rest = test[~np.isin(test, align)]
+def _first_rows(meta: pd.DataFrame, test: np.ndarray, n_align: int, pieces: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Part test rows (in time order) into unlabelled calibration and the rest."""
+    if n_align < 1:
+        raise SentenceError(f"align.n_align={n_align}: unlabelled calibration needs 1 window or more")
+    align = np.concatenate([test[rows][:n_align] for _, rows in people(meta.iloc[test].reset_index(drop=True), SESSION)])
+    rest = test[~np.isin(pieces[test], pieces[align])]
     if not len(rest):
-        raise SentenceError(f"fold {name}: align.n_align={n_align} unlabelled windows leave none to test")
+        raise SentenceError(
+            f"fold {name}: align.n_align={n_align} unlabelled windows leave none to test (a trial, or a recording of overlapping windows, stays whole)"
+        )
     return align, rest

@@ -1,0 +1,88 @@
+"""K folds of people (or of sites): each person is asked once, by what the other folds taught."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from corticode.errors import SentenceError
+from corticode.split.base import Split, people
+
+COLUMNS = {"subject": ("dataset", "subject"), "site": ("dataset", "site")}
+
+
+class KFold(Split):
+    """Folds of whole people or whole sites, drawn at random, named '1', '2' ...
+
+    Parameters
+    ----------
+    n_folds : int or None
+        None leaves out one at a time (`by=site`: leave one site out); folds are then named after it.
+    by : str
+        'subject' or 'site': what stays whole.
+    stratify : bool
+        Give each fold the class shares of the whole, where each person (or site) has one class only.
+    random_state : int
+        Seed of the draw.
+    shots : int
+        Labelled windows per class of each asked person given to `calibrate`, the earliest first.
+
+    Raises
+    ------
+    SentenceError
+        There are fewer people (or sites) than folds.
+
+    Source
+    ------
+    scikit-learn's StratifiedKFold (KFold where classes vary inside people) over people in natural order, so the folds are
+    those that scikit-learn makes of a table with one line per person.
+    """
+
+    def __init__(self, n_folds: int | None = 10, by: str = "subject", stratify: bool = True, random_state: int = 0, shots: int = 0):
+        super().__init__(shots)
+        self.n_folds, self.by, self.stratify, self.random_state = n_folds, by, bool(stratify), int(random_state)
+        if by not in COLUMNS:
+            raise SentenceError(f"split.by={by} is unknown: pick one of {', '.join(COLUMNS)}")
+        if n_folds is not None and int(n_folds) < 2:
+            raise SentenceError(f"split.n_folds={n_folds}: wanted 2 or more, or null to leave out one {by} at a time")
+
+    def pairs(self, meta: pd.DataFrame, y: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Give (fold, rows of other groups, rows of the fold's groups)."""
+        groups = people(meta, COLUMNS[self.by])
+        if self.by == "site" and meta["site"].eq("").any():
+            raise SentenceError(
+                "split.by=site needs a site for every person: add the column `site` to recordings.csv, or use split.by=subject"
+            )
+        if len(groups) < max(2, self.n_folds or 2):
+            raise SentenceError(f"{len(groups)} {self.by}s cannot be parted into split.n_folds={self.n_folds}: ask for fewer folds")
+        number = np.empty(len(meta), dtype=np.int64)
+        for i, (_, rows) in enumerate(groups):
+            number[rows] = i
+        for name, test in self._draw(groups, y):
+            inside = np.isin(number, test)
+            yield name, np.flatnonzero(~inside), np.flatnonzero(inside)
+
+    def _draw(self, groups: list[tuple[str, np.ndarray]], y: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+        """Give (name of the fold, numbers of its groups)."""
+        from sklearn import model_selection
+
+        if self.n_folds is None:
+            yield from ((name, np.array([i])) for i, (name, _) in enumerate(groups))
+            return
+        labels = np.array([y[rows[0]] for _, rows in groups])
+        one_class = np.issubdtype(y.dtype, np.integer) and all((y[rows] == y[rows[0]]).all() for _, rows in groups)
+        draw = model_selection.KFold
+        if self.stratify and one_class:
+            draw = model_selection.StratifiedKFold
+            if np.bincount(labels).max() < self.n_folds:
+                raise SentenceError(
+                    f"no class has split.n_folds={self.n_folds} {self.by}s (the largest has {np.bincount(labels).max()}): ask for fewer folds"
+                )
+        with warnings.catch_warnings():
+            # a class with fewer people than folds is absent from some folds, and scores are pooled
+            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+            folds = list(draw(int(self.n_folds), shuffle=True, random_state=self.random_state).split(labels, labels))
+        yield from ((str(i + 1), test) for i, (_, test) in enumerate(folds))
