@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corticode.errors import MissingDataError
+from corticode import store
+from corticode.errors import BrokenDataError, MissingDataError
 from corticode.recording import Recording
 from corticode.state import Stateful
 
@@ -138,6 +139,37 @@ class DataSet(Stateful):
     def environment_folder(self, variable: str, default: str) -> Path:
         """Return the folder an ecosystem variable (MNE_DATA, NILEARN_DATA) points at, else its default."""
         return Path(os.environ.get(variable) or default).expanduser()
+
+    def check_distinct(self, recordings: Sequence[Recording], memo: Path | None = None) -> None:
+        """Refuse recordings that hold the same signal under two names, such as one session filed under two people.
+
+        What is compared is the largest file of each recording: it holds the signal, while headers and side files are rightly
+        alike (channels.tsv) or rightly different (a header that names its own file). Runs cut from one file share a path
+        and are no copies.
+
+        Parameters
+        ----------
+        recordings : sequence of Recording
+        memo : Path or None
+            Folder in which digests are remembered, see `store.file_digest`.
+
+        Raises
+        ------
+        BrokenDataError
+            Names both recordings and both files.
+        """
+        first: dict[str, tuple[Recording, Path]] = {}
+        for recording in recordings:
+            files = [file for file in recording.files if file.is_file()]
+            if not files:
+                continue
+            file = max(files, key=lambda one: one.stat().st_size)
+            other, its_file = first.setdefault(store.file_digest(file, memo), (recording, file))
+            if its_file != file:
+                raise BrokenDataError(
+                    f"{other.name} ({its_file.name}) and {recording.name} ({file.name}) hold the same bytes of signal: "
+                    "one is a copy of the other and would stand on both sides of a split; remove one"
+                )
 
     def wanted(self, present: Sequence[str]) -> list[str]:
         """Return the people to use out of those on disk; note the absent ones in one line.
