@@ -10,6 +10,7 @@ from pathlib import Path
 from corticode import store
 from corticode.data.base import Card, DataSet
 from corticode.errors import BrokenDataError, CorticodeError, MissingDataError, SentenceError
+from corticode.progress import progress
 from corticode.recording import Recording, Signal, signal_from_raw
 
 N_SUBJECTS = 109
@@ -26,12 +27,11 @@ RUNS = {
 # Left out unless asked for by name.
 BAD = {"S088": "128 Hz", "S092": "128 Hz", "S100": "128 Hz", "S104": "too few trials"}
 
-CHANNELS = tuple(
-    (
-        "FC5 FC3 FC1 FCz FC2 FC4 FC6 C5 C3 C1 Cz C2 C4 C6 CP5 CP3 CP1 CPz CP2 CP4 CP6 Fp1 Fpz Fp2 AF7 AF3 AFz AF4 AF8 "
-        "F7 F5 F3 F1 Fz F2 F4 F6 F8 FT7 FT8 T7 T8 T9 T10 TP7 TP8 P7 P5 P3 P1 Pz P2 P4 P6 P8 PO7 PO3 POz PO4 PO8 O1 Oz O2 Iz"
-    ).split()
+_NAMES = (
+    "FC5 FC3 FC1 FCz FC2 FC4 FC6 C5 C3 C1 Cz C2 C4 C6 CP5 CP3 CP1 CPz CP2 CP4 CP6 Fp1 Fpz Fp2 AF7 AF3 AFz AF4 AF8 "
+    "F7 F5 F3 F1 Fz F2 F4 F6 F8 FT7 FT8 T7 T8 T9 T10 TP7 TP8 P7 P5 P3 P1 Pz P2 P4 P6 P8 PO7 PO3 POz PO4 PO8 O1 Oz O2 Iz"
 )
+CHANNELS = tuple(_NAMES.split())
 
 _FILE = re.compile(r"S(\d{3})R(\d{2})\.edf", re.IGNORECASE)
 
@@ -138,7 +138,7 @@ class PhysionetMI(DataSet):
         file = Path(file)
         match = _FILE.fullmatch(file.name)
         subject, run = (f"S{match[1]}", int(match[2])) if match else (file.stem, None)
-        return self._recording(file, subject, run, complete=False)
+        return self._recording(file, subject, run)
 
     def fetch(self) -> Path:
         """Download the missing files of the chosen people and runs through MNE, which knows their checksums.
@@ -149,13 +149,12 @@ class PhysionetMI(DataSet):
             There is no way to PhysioNet: the message says what to put where.
         """
         from mne.datasets import eegbci
-        from tqdm import tqdm
 
         # beside what is already there, so that a data set is not scattered over two folders
         target = next((base for base in self.bases() if self._files_in(base)), self.folder())
         missing = self._missing(self._found())
         try:
-            for subject, run in tqdm(missing, desc=self.name, unit="file", disable=None if missing else True):
+            for subject, run in progress()(missing, len(missing), "downloading"):
                 eegbci.load_data(int(subject[1:]), run, path=str(target), update_path=False, verbose="ERROR")
         except Exception as error:  # pooch, requests and urllib3 each have their own
             mendable = store.explained(error, target / self.name) if isinstance(error, OSError) else error
@@ -220,18 +219,18 @@ class PhysionetMI(DataSet):
             "Meanwhile `python train.py data=simulated` runs without any download."
         )
 
-    def _recording(self, file: Path, subject: str, run: int | None, complete: bool = True) -> Recording:
+    def _recording(self, file: Path, subject: str, run: int | None) -> Recording:
         check_whole(file)
         events = {"T0": "rest", **dict(zip(("T1", "T2"), PAIRS[_pair(run, self.imagery)], strict=True))}
         return Recording(
             who={"dataset": self.name, "subject": subject, "run": "" if run is None else f"{run:02d}"},
-            read=partial(read, file, events, self.unit_factor, complete),
+            read=partial(read, file, events, self.unit_factor),
             files=(file,),
             origin={"events": events, "unit_factor": self.unit_factor},
         )
 
 
-def read(file: Path, events: Mapping[str, str], unit_factor: float = 1.0, complete: bool = True) -> Signal:
+def read(file: Path, events: Mapping[str, str], unit_factor: float = 1.0) -> Signal:
     """Read one EDF file.
 
     Parameters
@@ -239,18 +238,16 @@ def read(file: Path, events: Mapping[str, str], unit_factor: float = 1.0, comple
     file : Path
     events : mapping of marker -> event name
     unit_factor : float
-    complete : bool
-        Demand all 64 channels.
 
     Returns
     -------
-    signal : Signal [64, times], uV
-        Names as in the 10-05 system, positions of `standard_1005`.
+    signal : Signal [channels, times], uV
+        The 64 channels of EEGMMIDB, or those of them that the file has. Names as in the 10-05 system, positions of `standard_1005`.
 
     Raises
     ------
     BrokenDataError
-        MNE cannot read it, or channels are missing.
+        MNE cannot read it, or it has other channels.
     UnitError
         Implausible amplitudes.
     """
@@ -261,11 +258,10 @@ def read(file: Path, events: Mapping[str, str], unit_factor: float = 1.0, comple
     except Exception as error:  # damaged bytes raise whatever the parser meets first
         raise BrokenDataError(f"{file} cannot be read as EDF ({_short(error)}): {_CURE}") from error
     mne.datasets.eegbci.standardize(raw)
-    absent = [name for name in CHANNELS if name not in raw.ch_names]
-    if complete and absent:
+    if not set(CHANNELS) & set(raw.ch_names):
         raise BrokenDataError(
-            f"{file} lacks {len(absent)} of the 64 channels of EEGMMIDB ({_words(absent[:8])}{' ...' if len(absent) > 8 else ''}): "
-            "it is no file of this data set; read it with data=folder"
+            f"{file} has none of the channels of EEGMMIDB (it has {_words(raw.ch_names[:8])}): it is no file of this data set; "
+            "read it with data=folder"
         )
     raw.set_montage("standard_1005", on_missing="ignore", verbose="ERROR")
     return signal_from_raw(raw, events=events, unit_factor_=unit_factor)
