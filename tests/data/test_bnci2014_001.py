@@ -13,7 +13,7 @@ from scipy.io import loadmat, savemat
 
 from corticode.data import graz
 from corticode.data.bnci2014_001 import BNCI2014_001
-from corticode.errors import BrokenDataError, MissingDataError, SentenceError, UnitError
+from corticode.errors import BrokenDataError, MissingDataError, SentenceError, StoreError, UnitError
 from data.gdf_writer import write_gdf
 
 SFREQ, STEP = 50, 0.05
@@ -343,6 +343,17 @@ def test_first_download_is_recorded_and_the_next_must_match(tmp_path, monkeypatc
     with pytest.raises(BrokenDataError, match="no MATLAB file"):
         data.recordings()
     assert sorted(f.name for f in folder.iterdir()) == ["A01E.mat"]
+
+
+def test_a_folder_that_cannot_be_written_is_said_so(tmp_path, monkeypatch):
+    import pooch
+
+    def refuse(*args, **kwargs):
+        raise PermissionError("pooch could not write")
+
+    monkeypatch.setattr(pooch, "retrieve", refuse)
+    with pytest.raises(StoreError, match="no right to write"):
+        BNCI2014_001(root=str(tmp_path), subjects=["1"]).fetch()
 
 
 # -- bad input ------------------------------------------------------------------------------------------------------

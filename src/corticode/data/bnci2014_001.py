@@ -161,7 +161,7 @@ class BNCI2014_001(DataSet):
         """
         files: dict[tuple[str, str], Path] = {}
         labels: dict[tuple[str, str], Path] = {}
-        for file in sorted({f.resolve(): f for spot in spots for f in _nearby(spot, "A0[1-9][TE].*")}.values()):
+        for file in sorted({f.resolve(): f for spot in spots for f in _nearby(spot, "[aA]0[1-9][tTeE].*")}.values()):
             match = _FILE.fullmatch(file.name)
             if not match:
                 continue

@@ -102,15 +102,18 @@ def _mat_runs(file: Path) -> list[Signal]:
     cells = np.atleast_1d(loadmat(file, variable_names=["data"], squeeze_me=True, struct_as_record=False)["data"])
     signals, before = [], 0
     for cell in cells:
-        X = np.atleast_2d(cell.X)
-        # MATLAB stores small unsigned integers, which would wrap around when 500 samples are added
-        trial, y, artifact = (np.atleast_1d(part).astype(np.int64).ravel() for part in (cell.trial, cell.y, cell.artifacts))
+        X, trial = np.atleast_2d(cell.X), _integers(cell.trial)
         if trial.size:
             sfreq = float(cell.fs)
             cue = trial - 1 + round(CUE_S * sfreq)
-            signals.append(_signal(file, X.T, sfreq, cue, y, artifact, before, _person(cell)))
+            signals.append(_signal(file, X.T, sfreq, cue, _integers(cell.y), _integers(cell.artifacts), before, _person(cell)))
         before += len(X)
     return signals
+
+
+def _integers(values: Any) -> np.ndarray:
+    """Return [n] as int64: MATLAB stores small unsigned integers, which would wrap around when 500 samples are added."""
+    return np.atleast_1d(values).astype(np.int64).ravel()
 
 
 def _person(cell: Any) -> dict[str, Any]:

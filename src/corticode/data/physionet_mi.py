@@ -79,7 +79,7 @@ class PhysionetMI(DataSet):
         sfreq=160.0,
         classes=("left_hand", "right_hand", "hands", "feet"),
         notes=(
-            "S088, S092 and S100 are at 128 Hz with trials of 5.1 s, S104 has too few trials (as users report them): left out unless asked for by name",
+            "left out unless asked for by name, as users report them: S088, S092, S100 (128 Hz, trials of 5.1 s), S104 (too few trials)",
             "T1 and T2 mean left and right fist in runs 3 4 7 8 11 12, both fists and both feet in runs 5 6 9 10 13 14",
             "files of 125 s end in zeros from 124.5 s on; no trial reaches there",
             "age and sex are not published",
