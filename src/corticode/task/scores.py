@@ -21,6 +21,7 @@ from corticode.predictions import Predictions
 
 LEVELS = ("subject", "site", "fold", "pooled")
 FACTS = ("fold", "seed", "model", "access", "prepare_sees", "selection", "uses", "samples", "n_classes", "channels", "n_sessions", "time")
+_NUMBERS = ("seed", "samples", "n_classes", "channels", "n_sessions", "time")
 COLUMNS = (
     "dataset", "site", "subject", "session", "fold", "seed", "model", "level", "metric", "score", "access", "prepare_sees", "selection", "uses",
     "samples", "samples_test", "n_classes", "channels", "n_sessions", "time",
@@ -90,18 +91,18 @@ def _over_folds(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return facts that all folds share; where they differ, seconds add up and the rest is left open."""
     facts: dict[str, Any] = {}
     for name in FACTS:
-        values = [fold.get(name) for fold in folds]
+        values = [fold.get(name, None if name in _NUMBERS else "") for fold in folds]
         if name == "time":
             facts[name] = sum(value or 0.0 for value in values)
         elif all(value == values[0] for value in values):
             facts[name] = values[0]
         else:
-            facts[name] = None if name in ("samples", "n_classes", "channels", "n_sessions") else "differs"
+            facts[name] = None if name in _NUMBERS else "differs"
     return facts
 
 
 def _rows(predictions: Predictions, level: str, metrics: Sequence[Metric]) -> Iterator[dict[str, Any]]:
-    facts = {name: predictions.fold.get(name) for name in FACTS}
+    facts = {name: predictions.fold.get(name, None if name in _NUMBERS else "") for name in FACTS}
     facts["n_classes"] = len(predictions.classes) or None
     for who, rows in groups(predictions, level):
         part = predictions[rows] if len(rows) < len(predictions) else predictions
@@ -118,7 +119,7 @@ def _rows(predictions: Predictions, level: str, metrics: Sequence[Metric]) -> It
 def per_unit(scores: pd.DataFrame, metric: str, level: str, model: str) -> pd.Series:
     """Return the score of each unit of a level (person, site, fold; seed for 'pooled'), its rows averaged."""
     rows = scores[(scores["level"] == level) & (scores["metric"] == metric) & (scores["model"] == model)]
-    return rows.groupby(UNITS[level], sort=False)["score"].mean()
+    return rows.groupby(UNITS[level], sort=False, dropna=False)["score"].mean()
 
 
 def headline(scores: pd.DataFrame, predictions: Sequence[Predictions], metric: Metric, level: str, model: str) -> dict[str, Any] | None:
