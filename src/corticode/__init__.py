@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 # The face is lazy: `import corticode` costs milliseconds and loads neither torch, lightning nor mne.
 _FACE = {
     "run": "experiment",
+    "load": "experiment",
     "Windows": "windows",
     "Recording": "recording",
     "Signal": "recording",

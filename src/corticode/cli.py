@@ -270,3 +270,6 @@ def predict(argv: list[str]) -> int:
 
 
 VERBS: dict[str, Callable[[list[str]], int]] = {"train": train, "list": list_entries, "fetch": fetch, "report": report, "predict": predict}
+
+if __name__ == "__main__":
+    sys.exit(main())

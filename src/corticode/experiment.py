@@ -83,17 +83,19 @@ def run_config(cfg: Mapping[str, Any], folder: Path, data: Any = None, model: An
     show = progress(cfg.get("progress", "auto"))
     n_jobs = workers(cfg)
     check(cfg)
-    windows = load(cfg, data, n_jobs, show)
+    windows = prepared(cfg, data, n_jobs, show)
     task = catalogue.make(cfg["task"])
     labelled = task.label(windows)
     aligner = catalogue.make(cfg["align"])
     split = catalogue.make(cfg["split"])
     folds = split.folds(labelled.meta, labelled.y, aligner.access, aligner.n_align, overlap=bool(labelled.info.get("overlap")))
     guard(cfg, labelled, folds)
+    logger = {**cfg["logger"], "folder": str(Path(folder) / cfg["logger"].get("folder", "logs"))} if cfg["logger"].get("kind") else None
     recipes = [
         Recipe(
             name=name, model=config, adapt=config.get("adapt") or cfg["adapt"], align=cfg["align"], trainer=cfg["trainer"],
             space=labelled.space, n_times=labelled.n_times, classes=task.classes, uses=tuple(task.uses), default_head=task.default_head, own=own,
+            logger=logger,
         )
         for name, config, own in models_of(cfg, model)
     ]  # fmt: skip
@@ -176,7 +178,7 @@ def home(cfg: Mapping[str, Any]) -> Path:
     return Path(platformdirs.user_data_dir("corticode", appauthor=False))
 
 
-def load(cfg: Mapping[str, Any], data: Any = None, n_jobs: int = 1, show: Any = None) -> Windows:
+def prepared(cfg: Mapping[str, Any], data: Any = None, n_jobs: int = 1, show: Any = None) -> Windows:
     """Return the prepared windows of `cfg.data`, or of one's own data, from the cache when it has them."""
     if data is not None and not isinstance(data, str):
         return _own_windows(data, home(cfg) / "prepared")
@@ -185,7 +187,8 @@ def load(cfg: Mapping[str, Any], data: Any = None, n_jobs: int = 1, show: Any = 
     dataset = catalogue.make(cfg["data"])
     dataset.home = home(cfg)
     prepare = catalogue.make(cfg["prepare"])
-    code = catalogue.code_of({"data": cfg["data"], "prepare": cfg["prepare"]})
+    # steps that are off leave the key alone
+    code = catalogue.code_of([{"_target_": cfg["data"]["_target_"]}, *({"_target_": step["class"]} for step in prepare.describe())])
     recordings = list(dataset.recordings())
     windows = windows_of(recordings, prepare, home(cfg) / "prepared", code, dataset.classes, n_jobs, show)
     windows.info["notes"] = [*dataset.notes, *windows.info.get("notes", [])]
@@ -324,9 +327,28 @@ def run(
     chosen += [f"seed={seeds}", f"progress={progress}", *overrides]
     names = {model: model} if isinstance(model, str) else {k: v for k, v in model.items() if isinstance(v, str)} if isinstance(model, dict) else {}
     configs = {key: compose([f"model={entry}", *chosen], config_dir) for key, entry in names.items()}
-    cfg = next(iter(configs.values())) if configs else compose(chosen, config_dir)
+    cfg = next(iter(configs.values())) if configs else compose(["model=own", *chosen], config_dir)
     if isinstance(model, dict):
         # a name in a dict brings its own way of learning along
         model = {k: ({**configs[k]["model"], "adapt": configs[k]["adapt"]} if k in configs else v) for k, v in model.items()}
     folder = Path(output) if output is not None else new_folder(cfg)
     return run_config(cfg, folder, data=data if own_data else None, model=None if isinstance(model, str) else model, command="corticode.run(...)")
+
+
+def load(data: str, *, prepare: str | None = None, overrides: Sequence[str] = (), progress: str = "auto") -> Windows:
+    """Return the windows of a data set, prepared as a run would prepare them, from the cache when it has them.
+
+    Parameters
+    ----------
+    data : str
+        A name of `corticode list data`.
+    prepare : str or None
+        None takes what the data set brings.
+    overrides : sequence of str
+        As typed on the command line: `["data.root=/data", "prepare.filter.low_hz=4"]`.
+    """
+    from corticode.compose import compose
+    from corticode.progress import progress as shown
+
+    cfg = compose([f"data={data}", *([f"prepare={prepare}"] if prepare else []), *overrides])
+    return prepared(cfg, None, workers(cfg), shown(progress))

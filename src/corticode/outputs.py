@@ -19,6 +19,7 @@ import pandas as pd
 
 from corticode import store
 from corticode.evaluate.benchmark import Outcome
+from corticode.predictions import Predictions
 from corticode.task.base import Task
 from corticode.windows import Windows
 
@@ -41,20 +42,18 @@ def write_run(
     folder = Path(folder)
     scores = task.score(outcome.predictions)
     predictions = pd.concat([p.to_frame() for p in outcome.predictions], ignore_index=True)
-    headlines = task.headlines(scores, outcome.predictions)
-    first = next(iter(headlines.values()))
+    headline = task.headline(scores, outcome.predictions)
     summary = {
-        **first,
+        **headline,
+        **spread(task, outcome.predictions, headline),
         **about,
         "access": ", ".join(dict.fromkeys(str(p.fold["access"]) for p in outcome.predictions)),
         "prepare_sees": windows.info.get("sees", "window"),
         "selection": _selection(outcome),
         "n_folds": len(outcome.predictions),
         "n_resumed": outcome.n_resumed,
-        "notes": [*notes, *_transductive(outcome)],
+        "notes": [*notes, *headline["notes"], *_transductive(outcome)],
     }
-    if len(headlines) > 1:
-        summary["models"] = headlines
     folder.mkdir(parents=True, exist_ok=True)
     _write_text(folder / "config.yaml", _yaml(cfg))
     store.write_json(folder / "environment.json", environment(command))
@@ -71,6 +70,17 @@ def write_run(
 
         write(folder)
     return scores, predictions, summary
+
+
+def spread(task: Task, predictions: Sequence[Predictions], headline: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how far the headline can be trusted: permutation bound, p, interval over people."""
+    from corticode.evaluate.statistics import bootstrap_interval, permutation_bound
+
+    mine = [p for p in predictions if p.fold.get("model") == headline["model"]]
+    metric, level = headline["metric"], headline["level"]
+    facts = permutation_bound(mine, metric, level, task.unit)
+    interval = bootstrap_interval(mine, metric, level, task.unit)
+    return {"chance_95": facts["chance_95"], "p": facts["p"], "interval": None if interval is None else list(interval)}
 
 
 def environment(command: str) -> dict[str, Any]:

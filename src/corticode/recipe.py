@@ -46,6 +46,7 @@ class Recipe:
     uses: tuple[str, ...] = ()
     default_head: dict[str, Any] | None = None
     own: Any = None
+    logger: dict[str, Any] | None = None  # where training curves go is no part of the numbers
 
     @property
     def kind(self) -> str:
@@ -64,8 +65,9 @@ class Recipe:
         if neural is not None:  # one's own model says itself how it learns
             adapt = {"_target_": "corticode.adapt.full.Full"} if neural else {"_target_": "corticode.adapt.probe.Probe"}
         adapt = catalogue.make(
-            adapt, objective=catalogue.make(self.model.get("objective")), training=catalogue.make(self.model.get("train")), trainer=self.trainer
-        )
+            adapt, objective=catalogue.make(self.model.get("objective")), training=catalogue.make(self.model.get("train")),
+            trainer=self.trainer, logger=self.logger,
+        )  # fmt: skip
         return Decoder(
             encoder, head, adapt, catalogue.make(self.align),
             space=self.space, n_times=self.n_times, classes=self.classes, uses=self.uses, seed=seed,
