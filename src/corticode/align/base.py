@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Self
 
 import numpy as np
 import pandas as pd
 
+from corticode.errors import SentenceError
 from corticode.state import Stateful
 
 
@@ -37,8 +39,11 @@ class Align(Stateful):
 
     def domains(self, meta: pd.DataFrame) -> np.ndarray:
         """Return the name of each row's domain [n]."""
-        columns = {"subject": ["dataset", "subject"], "session": ["dataset", "subject", "session"],
-                   "recording": ["dataset", "subject", "session", "run", "recording"]}[self.by]
+        columns = {
+            "subject": ["dataset", "subject"],
+            "session": ["dataset", "subject", "session"],
+            "recording": ["dataset", "subject", "session", "run", "recording"],
+        }[self.by]
         return meta[columns].astype(str).agg("\x1f".join, axis=1).to_numpy()
 
     def fit_source(self, F: np.ndarray, meta: pd.DataFrame) -> np.ndarray:
@@ -79,3 +84,138 @@ class NoAlign(Align):
     def forget(self):
         """Nothing to drop."""
         return self
+
+
+class Recentre(Align):
+    """Base of aligners that keep one reference matrix per domain and whiten each row by its domain's.
+
+    A domain's reference is a mean over what is known of it. Rows of the same domain that were in the source count as
+    known (a person's first session, when the second is tested with by='subject'); a new domain begins with nothing, or
+    with `prior` rows' worth of the source's mean.
+
+    access='online': each row moves the mean by 1 / (rows so far) towards its own matrix, and is then aligned by it; what
+    was observed before counts as rows so far. Otherwise the reference stands as `observe` left it.
+
+    Parameters
+    ----------
+    by, access, n_align
+        As in `Align`.
+    prior : float
+        Weight of the source's mean at the start of a new domain, in rows. 0: a domain's very first online row is aligned
+        by itself alone and so carries no information, but a stranger's gains are followed at once.
+    """
+
+    def __init__(self, by: str = "subject", access: str = "online", n_align: int = 20, prior: float = 0.0):
+        super().__init__(by, access, n_align)
+        self.prior = float(prior)
+        # domain -> (rows so far, reference)
+        self.source: dict[str, tuple[float, np.ndarray]] = {}
+        self.target: dict[str, tuple[float, np.ndarray]] = {}
+        self.source_mean: np.ndarray | None = None
+
+    # -- what an entry says --
+
+    def matrices(self, F: np.ndarray) -> np.ndarray:
+        """Return the matrix of each row [n, ..., c, c]."""
+        raise NotImplementedError
+
+    def mean(self, C: np.ndarray) -> np.ndarray:
+        """Return the mean of matrices over the first axis."""
+        raise NotImplementedError
+
+    def between(self, M: np.ndarray, C: np.ndarray, t: float) -> np.ndarray:
+        """Return the matrix at t on the way from M (0) to C (1)."""
+        raise NotImplementedError
+
+    def whiten(self, F: np.ndarray, M: np.ndarray) -> np.ndarray:
+        """Return rows F whitened by a reference."""
+        raise NotImplementedError
+
+    # -- the contract --
+
+    def fit_source(self, F: np.ndarray, meta: pd.DataFrame) -> np.ndarray:
+        """Align the source: each domain by all of its own rows. Returns the aligned array, shape of F."""
+        self.forget()
+        C, aligned = self.matrices(F), np.empty_like(F)
+        self.source = {}
+        for domain, rows in _by_domain(self.domains(meta)):
+            M = self.mean(C[rows])
+            aligned[rows] = self.whiten(F[rows], M)
+            self.source[domain] = (float(len(rows)), M)
+        self.source_mean = self.mean(np.stack([M for _, M in self.source.values()]))
+        return aligned
+
+    def observe(self, F: np.ndarray, meta: pd.DataFrame) -> Self:
+        """Take in blind rows of the target: their exact mean, weighed against what was known of the domain."""
+        if len(F):
+            C = self.matrices(F)
+            for domain, rows in _by_domain(self.domains(meta)):
+                self._take(domain, self.mean(C[rows]), len(rows))
+        return self
+
+    def transform(self, F: np.ndarray, meta: pd.DataFrame) -> np.ndarray:
+        """Align target rows; online the rows must be in time order, and the state moves on with each.
+
+        Raises
+        ------
+        SentenceError
+            Nothing is known of a domain, and access is not online.
+        """
+        aligned = np.empty_like(F)
+        if self.access == "online":
+            C = self.matrices(F)
+            for i, domain in enumerate(self.domains(meta)):
+                aligned[i : i + 1] = self.whiten(F[i : i + 1], self._take(domain, C[i], 1))
+            return aligned
+        for domain, rows in _by_domain(self.domains(meta)):
+            aligned[rows] = self.whiten(F[rows], self._known(domain))
+        return aligned
+
+    def forget(self) -> Self:
+        """Drop what is known of targets; the source's part stays."""
+        self.target = {}
+        return self
+
+    def _take(self, domain: str, C: np.ndarray, weight: float) -> np.ndarray:
+        start = (self.prior, self.source_mean) if self.prior and self.source_mean is not None else (0.0, C)
+        count, M = self.target.get(domain) or self.source.get(domain) or start
+        M = self.between(M, C, weight / (count + weight)) if count else C
+        self.target[domain] = (count + weight, M)
+        return M
+
+    def _known(self, domain: str) -> np.ndarray:
+        known = self.target.get(domain) or self.source.get(domain)
+        if known is None:
+            raise SentenceError(
+                f"align.access={self.access} aligns by windows seen before, and none were seen of {domain.replace(chr(31), ' ').strip()}: "
+                "observe some first (Decoder.align), or use align.access=online"
+            )
+        return known[1]
+
+    # -- what is kept --
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return counts and references of all domains, and their names as UTF-8 bytes of JSON."""
+        state = {} if self.source_mean is None else {"source_mean": self.source_mean}
+        for part in ("source", "target"):
+            known = getattr(self, part)
+            if known:
+                state[f"{part}_names"] = np.frombuffer(json.dumps(list(known)).encode(), dtype=np.uint8)
+                state[f"{part}_counts"] = np.array([count for count, _ in known.values()])
+                state[f"{part}_references"] = np.stack([M for _, M in known.values()])
+        return state
+
+    def load_state(self, state: dict[str, np.ndarray]) -> Self:
+        """Take back what `state` gave."""
+        self.source_mean = state.get("source_mean")
+        for part in ("source", "target"):
+            names = json.loads(bytes(np.asarray(state[f"{part}_names"]))) if f"{part}_names" in state else []
+            counts, references = (state[f"{part}_{what}"] for what in ("counts", "references")) if names else ((), ())
+            setattr(self, part, {name: (float(n), M) for name, n, M in zip(names, counts, references)})
+        return self
+
+
+def _by_domain(domains: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Return (domain, its rows) in order of first appearance."""
+    number, names = pd.factorize(domains)
+    return [(str(name), np.flatnonzero(number == k)) for k, name in enumerate(names)]

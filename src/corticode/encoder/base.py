@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -55,3 +55,22 @@ class Encoder(Stateful):
     def encode(self, features: np.ndarray, meta: pd.DataFrame, space: Space) -> np.ndarray:
         """Return the representation [n, d] (or [n, c, c]); `meta` is blind."""
         return features
+
+    def patterns(self, head: Any) -> dict[str, Any] | None:
+        """Return scalp patterns of a linear decoder, for maps: what each answer looks like at the channels.
+
+        Weights say how to read an answer out, not where it comes from: a pattern is the covariance of the
+        representation times the weights (Haufe et al. 2014, NeuroImage 87), brought back to the channels.
+
+        Parameters
+        ----------
+        head : Head
+            Fitted on this encoder's representation.
+
+        Returns
+        -------
+        dict or None
+            'patterns' float array [k, channels]; 'labels' list of k str (band or source, may be ''); 'outputs' list of k
+            int (the column of yhat that a pattern speaks for) or None; None where there is no such thing.
+        """
+        return None

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from corticode.errors import BrokenDataError, SentenceError
 from corticode.state import Stateful
 
 
@@ -48,3 +49,150 @@ class Head(Stateful):
     def notes(self) -> dict[str, Any]:
         """Return what was chosen inside the fit rows (C, alpha), for the run's table."""
         return {}
+
+    def pattern(self) -> tuple[np.ndarray, list[int]] | None:
+        """Return a linear head's patterns on the representation [k, d] and the columns of yhat they speak for; else None."""
+        return None
+
+    def estimators(self) -> dict[str, Any]:
+        """Return fitted estimators that are not arrays (by name), to be kept beside `state`; put back by `load_estimators`."""
+        return {}
+
+    def load_estimators(self, estimators: dict[str, Any]) -> Self:
+        """Take back what `estimators` gave."""
+        return self
+
+
+class LinearModel(Head):
+    """Base of heads that answer by Z @ coef_.T + intercept_, in plain arrays: they load to bit-equal predictions.
+
+    Attributes
+    ----------
+    coef_ : float64 array [k, d]
+        Weights on Z as it comes: a standardisation is folded in.
+    intercept_ : float64 array [k]
+    pattern_ : float64 array [k, d]
+        Covariance of the fit rows' Z times the weights: what the answer looks like in Z (Haufe et al. 2014).
+    classes_ : int array
+        Classes that had fit rows; None for regression. Of two classes only the second has weights.
+    n_outputs_ : int
+    """
+
+    coef_: np.ndarray
+    intercept_: np.ndarray
+    pattern_: np.ndarray
+    classes_: np.ndarray | None = None
+    n_outputs_: int = 1
+
+    def keep(self, Z: np.ndarray, coef: np.ndarray, intercept: np.ndarray, n_outputs: int, classes: np.ndarray | None = None) -> Self:
+        """Take weights on Z, and work out their patterns."""
+        # one memory layout, so that what was saved and loaded again gives the same last digit
+        self.coef_, self.intercept_ = np.ascontiguousarray(coef, dtype=np.float64), np.ascontiguousarray(intercept, dtype=np.float64)
+        self.classes_, self.n_outputs_ = classes, int(n_outputs)
+        centred = Z - Z.mean(axis=0)
+        self.pattern_ = np.ascontiguousarray((centred @ self.coef_.T).T @ centred / len(Z))
+        return self
+
+    def decide(self, Z: np.ndarray) -> np.ndarray:
+        """Return decision values [n, k]."""
+        Z = rows(Z)
+        if Z.shape[1] != self.coef_.shape[1]:
+            raise BrokenDataError(
+                f"the representation has {Z.shape[1]} features, this head was fitted on {self.coef_.shape[1]}: give it the same channels and bands"
+            )
+        return Z @ self.coef_.T + self.intercept_
+
+    def probabilities(self, Z: np.ndarray) -> np.ndarray:
+        """Return class probabilities [n, n_outputs]: the softmax (of two classes the sigmoid) of the decision values."""
+        values = self.decide(Z)
+        if values.shape[1] == 1:
+            values = np.hstack([np.zeros_like(values), values])
+        return spread(softmax(values), self.classes_, self.n_outputs_)
+
+    def pattern(self) -> tuple[np.ndarray, list[int]]:
+        """Return patterns [k, d] and the columns of yhat they speak for."""
+        if self.classes_ is None:
+            return self.pattern_, list(range(len(self.pattern_)))
+        return self.pattern_, [int(label) for label in self.classes_[-len(self.pattern_) :]]
+
+
+def rows(Z: np.ndarray) -> np.ndarray:
+    """Return Z [n, ...] as float64 [n, d]."""
+    return np.asarray(Z, dtype=np.float64).reshape(len(Z), -1)
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    """Return probabilities [n, k] that sum to 1 and grow with the values."""
+    shifted = np.exp(values - values.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def spread(probability: np.ndarray, classes: np.ndarray, n_outputs: int) -> np.ndarray:
+    """Put columns of the classes that had fit rows at their places among all classes; the others are 0."""
+    full = np.zeros((len(probability), int(n_outputs)))
+    full[:, np.asarray(classes, dtype=int)] = probability
+    return full
+
+
+def check_classes(y: np.ndarray, head: Head) -> np.ndarray:
+    """Return the classes that have fit rows.
+
+    Raises
+    ------
+    SentenceError
+        y holds values, not classes.
+    BrokenDataError
+        There is one class only.
+    """
+    name = type(head).__name__
+    if not np.issubdtype(np.asarray(y).dtype, np.integer):
+        raise SentenceError(f"{name} answers classes, and y holds values to regress: use a head for values (Ridge)")
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise BrokenDataError(
+            f"{name} needs two classes, and all {len(y)} fit rows are of class {classes.tolist()}: choose another split= or more data"
+        )
+    return classes
+
+
+# -- choices inside the fit rows ------------------------------------------------------------------------------------
+
+# The coarsest of these that still makes enough groups is what inner folds keep whole.
+_GROUPS = {
+    "subject": ["dataset", "subject"],
+    "session": ["dataset", "subject", "session"],
+    "recording": ["dataset", "subject", "session", "run", "recording"],
+    "trial": ["dataset", "subject", "session", "run", "recording", "trial"],
+}
+
+
+def inner_folds(meta: pd.DataFrame, y: np.ndarray, n_splits: int = 5) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
+    """Split fit rows for an inner choice (C, alpha), by person where that is possible: deterministic.
+
+    Groups are people if there are three or more (of each class), else sessions, recordings or at last trials, so that the
+    inner question is as near to the outer one as the rows allow. Classes are balanced over the folds.
+
+    Parameters
+    ----------
+    meta : DataFrame [n]
+    y : int array [n] of classes, or float array [n, ...]
+    n_splits : int
+        Folds at most.
+
+    Returns
+    -------
+    folds : list of (fit rows, held-out rows)
+        Empty if some class has one trial only.
+    by : str
+        What was kept whole: 'subject', 'session', 'recording' or 'trial'; '' without folds.
+    """
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    classes = np.issubdtype(y.dtype, np.integer)
+    for by, columns in _GROUPS.items():
+        number = pd.factorize(meta[columns].astype(str).agg("\x1f".join, axis=1))[0]
+        groups = min(len(np.unique(number[y == label])) for label in np.unique(y)) if classes else number.max() + 1
+        if groups >= (2 if by == "trial" else 3):
+            splitter = (StratifiedGroupKFold if classes else GroupKFold)(min(n_splits, groups))
+            return list(splitter.split(np.zeros(len(y)), y, number)), by
+    return [], ""

@@ -1,0 +1,47 @@
+"""Riemannian alignment: each person's covariances re-centred at the identity."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from corticode.align.base import Recentre
+from corticode.layer import spd
+
+
+class Riemannian(Recentre):
+    """C <- W C W with W = M^-1/2, M = Riemannian mean of a domain's covariances, for each band by itself.
+
+    Acts on covariance features where the encoder has them; else the signal is whitened by the Riemannian mean of its
+    OAS covariances (shrunk, so that windows that lack dimensions have one too).
+
+    Online the mean is carried along as M_i = M_(i-1) #_(1/i) C_i, one step of length 1/i on the geodesic to the new
+    row: it needs the last reference only, whatever the length of the session, and comes to the mean of all
+    (Ho et al. 2013, NeurIPS: "recursive Karcher expectation estimators").
+
+    Source: Zanini et al. 2018, IEEE TBME 65(5). Parameters: see `Recentre`.
+
+    Attributes
+    ----------
+    on_spd : bool
+        Rows are covariance matrices [n, ..., c, c]; False: windows [n, c, t]. Set by who knows the encoder.
+    """
+
+    acts_on = "feature"
+    on_spd = True
+
+    def matrices(self, F: np.ndarray) -> np.ndarray:
+        """Return the covariance of each row [n, ..., c, c], float64."""
+        return F if self.on_spd else spd.covariances(F, "oas")
+
+    def mean(self, C: np.ndarray) -> np.ndarray:
+        """Return the Riemannian mean."""
+        return spd.mean_riemann(C)
+
+    def between(self, M: np.ndarray, C: np.ndarray, t: float) -> np.ndarray:
+        """Return the point at t of the geodesic."""
+        return spd.geodesic(M, C, t)
+
+    def whiten(self, F: np.ndarray, M: np.ndarray) -> np.ndarray:
+        """Return rows in which M has become the identity."""
+        W = spd.invsqrtm(M)
+        return W @ F @ W if self.on_spd else W.astype(F.dtype) @ F
