@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.report.svg import BAND, GRID, INK, MARKERS, MUTED, PALETTE, PAPER, sheet
-from corticode.report.table import UNITS, lower_is_better, number, per_unit, spoken
+from corticode.report.table import UNITS, lower_is_better, number, of_model, per_unit, spoken
 
 # text and cells of the confusion matrix keep their own colours in the dark
 _CELL_LIGHT, _CELL_DARK, _CELL_INK = np.array([0xEE, 0xF3, 0xF8]), np.array([0x00, 0x4B, 0x87]), "#1c2024"
@@ -54,8 +54,9 @@ def people(scores: pd.DataFrame, summary: Mapping[str, Any], level: str = "subje
     values = values[[*told, *(name for name in values if name not in told)]]
     values = values.loc[values.mean(axis=1).sort_values(ascending=lower_is_better(metric), kind="stable").index]
     n, k = values.shape
-    with sheet("people", 9.9, 3.9 if n <= _NAMED else 3.5) as drawn:
-        aside = 1.0 + 0.55 * (k - 1)
+    # names of models stand upright below their means
+    with sheet("people", 9.9, (3.9 if n <= _NAMED else 3.5) + (0.09 * min(max(map(len, values)), 26) if k > 1 else 0)) as drawn:
+        aside = min(1.0 + 0.5 * (k - 1), 4.5)
         left, right = drawn.figure.subplots(1, 2, sharey=True, width_ratios=[9.9 - aside, aside])
         _dots(left, values, summary.get("chance"), level)
         _means(right, values, summary)
@@ -105,9 +106,8 @@ def _dots(ax, values: pd.DataFrame, chance: float | None, level: str) -> None:
 
 
 def _means(ax, values: pd.DataFrame, summary: Mapping[str, Any]) -> None:
-    models = summary.get("models") or {}
     for i, model in enumerate(values):
-        facts = {"chance_95": summary.get("chance_95"), **models.get(model, summary if len(values.columns) == 1 else {})}
+        facts = of_model(summary, model)
         mean = facts.get("headline")
         mean = values[model].mean() if mean is None else mean
         if facts.get("chance_95") is not None and summary.get("chance") is not None:
@@ -221,7 +221,7 @@ def _shade(share: float) -> tuple[float, ...]:
     return tuple((_CELL_LIGHT + (_CELL_DARK - _CELL_LIGHT) * share) / 255)
 
 
-def reliability(predictions: pd.DataFrame, n_bins: int = 10) -> str | None:
+def reliability(predictions: pd.DataFrame, n_bins: int = 15) -> str | None:
     """Draw how often the answer was right against how sure the decoder was, with the expected calibration error.
 
     Parameters
@@ -256,7 +256,7 @@ def reliability(predictions: pd.DataFrame, n_bins: int = 10) -> str | None:
     return drawn.svg
 
 
-def calibration(predictions: pd.DataFrame, n_bins: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+def calibration(predictions: pd.DataFrame, n_bins: int = 15) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Return mean confidence, share right and share of windows of each filled bin, and the expected calibration error.
 
     Source
@@ -368,7 +368,8 @@ def training(history: pd.DataFrame, title: str = "") -> str:
         for i, (column, word) in enumerate((("train_loss", "training rows"), ("val_loss", "validation rows"))):
             _curves(axes[0], history, column, word, i)
         axes[0].set(ylabel="loss", title=_short(title, 60))
-        axes[0].legend(loc="upper right")
+        # above the axes, where no curve runs
+        axes[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
         if second:
             _curves(axes[1], history, "val_accuracy", "validation rows", 1)
             axes[1].set_ylabel("accuracy on validation rows")

@@ -41,27 +41,23 @@ def several(run: Run) -> list[str]:
     return models if len(models) > 1 else []
 
 
-def level_shown(run: Run) -> str:
-    """Return the finest level at which the headline's metric exists: people, else sites, else folds."""
-    there = set(run.scores.loc[run.scores["metric"] == run.summary["metric"], "level"])
-    return next((level for level in ("subject", "site", "fold") if level in there), "subject")
-
-
 def _people(run: Run) -> Iterator[Picture]:
-    s, level = run.summary, level_shown(run)
+    s = run.summary
+    level = table.finest(run.scores, s["metric"])
     drawn = figure.people(run.scores, s, level)
     if drawn is None:
         return
     one = table.UNITS[level][0]
-    caption = [f"A dot is one {one}, the best at the left."]
+    alone = len(table.per_unit(run.scores, level)["unit"].unique()) == 1
+    caption = [f"The dot is the one {one} there is." if alone else f"A dot is one {one}, the best at the left."]
     if several(run):
         caption.append(f"The grey line ties the models of one {one}; colours are named at the right.")
-    elif s.get("chance") is not None:
+    elif s.get("chance") is not None and not alone:
         caption.append(_above(run, level))
     right = "At the right the mean" + (" of each model" if several(run) else "")
     bands = [" with its 95 % interval" if s.get("interval") else ""]
     if s.get("chance_95") is not None and s.get("chance") is not None:
-        bands.append("; the grey field reaches from chance to the value that 95 % of runs with permuted labels stay within")
+        bands.append("; the grey field reaches from chance to the bound that 95 % of means keep when truths are permuted")
     yield Picture(
         drawn, f"{_capital(table.spoken(s['metric']))} of each {one}.", " ".join([*caption, right + "".join(bands) + "."]), full=True
     )
@@ -112,7 +108,7 @@ def _classes(run: Run) -> Iterator[Picture]:
     if sure:
         words = (
             "How often answers of a given probability were right; on the dashed line the probability means what it says, below it the "
-            f"decoder is too sure. Under it, where the {rows} lie. ECE: expected calibration error, 10 bins."
+            f"decoder is too sure. Under it, where the {rows} lie. ECE: expected calibration error, 15 bins."
         )
         yield Picture(sure, "Can its probabilities be believed?", words)
 

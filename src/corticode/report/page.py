@@ -142,11 +142,13 @@ def _title(run: Run) -> str:
 
 def _headline(run: Run) -> str:
     s = run.summary
-    many = table.UNITS.get(s["level"], ("", s["level"]))
-    over = "pooled over all test windows" if s["level"] == "pooled" else f"mean over {s['n']} {many[s['n'] != 1]}"
-    best = f", {table.joined(s['model'])}" if gallery.several(run) and s.get("model") and isinstance(s["model"], str) else ""
+    one, many = table.UNITS.get(s["level"], (s["level"], s["level"]))
+    number = s["n"] or "all"
+    over = f"pooled over {number} people" if s["level"] == "pooled" else f"mean over {number} {many}" if number != 1 else f"one {one}"
+    best = f", {_spoken_of(run)}" if gallery.several(run) else ""
     spread = f' <span class="spread">± {table.number(s["sd"])}</span>' if s.get("sd") is not None else ""
-    facts = [("chance", s.get("chance")), ("95 % permutation bound", s.get("chance_95"))]
+    seeds = s.get("sd_seeds") if s["level"] != "pooled" else None  # pooled: the spread shown is that of seeds
+    facts = [("spread over seeds", seeds), ("chance", s.get("chance")), ("95 % permutation bound", s.get("chance_95"))]
     cells = [(word, table.number(value)) for word, value in facts if value is not None]
     if s.get("interval"):
         cells.insert(0, ("95 % interval", " to ".join(map(table.number, s["interval"]))))
@@ -154,6 +156,15 @@ def _headline(run: Run) -> str:
         f'<div class="card headline">\n<div><div class="what">{_e(table.spoken(s["metric"]))}, {_e(over + best)}</div>'
         f'<div class="number">{table.number(s["headline"])}{spread}</div></div>\n{_definitions(cells)}\n{_verdict(run)}</div>'
     )
+
+
+def _spoken_of(run: Run) -> str:
+    """Return the model of several that the headline belongs to."""
+    s = run.summary
+    if isinstance(s.get("model"), str) and s["model"] in s["models"]:
+        return s["model"]
+    same = [name for name, facts in s["models"].items() if facts.get("headline") == s["headline"]]
+    return same[0] if same else f"{len(s['models'])} models"
 
 
 def _definitions(cells: Iterable[tuple[str, Any]], name: str = "") -> str:
@@ -168,32 +179,34 @@ def _verdict(run: Run) -> str:
         return ""
     sign = -1 if table.lower_is_better(s["metric"]) else 1
     if sign * (s["headline"] - s["chance_95"]) > 0:
-        words = "Better than 95 % of runs with permuted labels: the recordings tell something about the target."
+        words = "Better than 95 % of what permuted truths would score: the answers follow the target."
     else:
-        words = "Not better than the best 5 % of runs with permuted labels: this can be luck."
+        words = "Not beyond what 5 % of permuted truths would score: this can be luck."
     return f'<p class="verdict">{_e(words)}</p>'
 
 
 def _notes(run: Run, broken: list[str]) -> str:
     s = run.summary
+    told = [*map(str, s.get("notes") or []), *run.notes, *broken]
     notes = []
     if table.transductive(s.get("access")):
         notes.append(
-            "Transductive: before it answered, the decoder saw all test windows of a person (without labels). Used online it would not have them."
+            "Transductive: before it answered, the decoder saw all test windows of a person (without labels). Online it would not."
         )
+        told = [note for note in told if not note.lower().startswith("transductive")]
     if table.partial(s):
         notes.append(f"Partial: {s['n_folds']} of {s['n_folds_expected']} folds are done, the numbers are of these alone.")
-    notes += [*map(str, s.get("notes") or []), *run.notes, *broken]
+    notes += told
     return "\n".join(f'<p class="note">{_e(note)}</p>' for note in dict.fromkeys(notes))
 
 
 def _facts(run: Run) -> str:
-    s = run.summary
+    s, names = run.summary, gallery.several(run)
     folds = s.get("n_folds")
     expected = s.get("n_folds_expected")
     access = str(s.get("access") or "")
     cells = [
-        ("model", table.joined(s.get("model") or "") if not gallery.several(run) else ", ".join(gallery.several(run))),
+        ("model", table.joined(s.get("model") or "") if not names else f"{len(names)} models" if len(names) > 3 else ", ".join(names)),
         ("data", table.joined(s.get("data") or "")),
         ("split", table.joined(s.get("split") or "")),
         ("access to the target", access + (" (transductive)" if table.transductive(access) and access != "transductive" else "")),
@@ -260,16 +273,18 @@ def _models(run: Run) -> str:
         return ""
     s = run.summary
     rows = []
-    for name, facts in s["models"].items():
-        facts = {"chance_95": s.get("chance_95"), **facts}
+    for name in s["models"]:
+        facts = table.of_model(s, name)
         interval = " to ".join(map(table.number, facts["interval"])) if facts.get("interval") else "–"
-        rows.append([name, table.number(facts.get("headline")), table.number(facts.get("sd")), interval, table.number(facts["chance_95"])])
+        rows.append(
+            [name, table.number(facts.get("headline")), table.number(facts.get("sd")), interval, table.number(facts.get("chance_95"))]
+        )
     grid = _grid(["model", table.spoken(s["metric"]), "sd", "95 % interval", "95 % permutation bound"], rows)
     return f'<h2>Models</h2>\n<div class="card">{grid}</div>'
 
 
 def _people(run: Run) -> str:
-    level = gallery.level_shown(run)
+    level = table.finest(run.scores, run.summary["metric"])
     laid = table.wide(run.scores, run.summary["metric"], level)
     if laid.empty:
         return ""
@@ -282,7 +297,9 @@ def _people(run: Run) -> str:
     if not any(count):  # the table does not tell how many windows were tested
         head, rows, foot = head[:1] + head[2:], [row[:1] + row[2:] for row in rows], [row[:1] + row[2:] for row in foot]
     grid = _grid(head, rows, foot)
-    title = f"Scores of each {one}" + (f": {table.spoken(run.summary['metric'])}" if gallery.several(run) else "")
+    title = f"Scores of each {one}"
+    if gallery.several(run):
+        title += f": {table.spoken(table.metric_shown(run.scores, run.summary['metric'], level))}"
     if len(laid) > _LONG:
         return f"<h2>{_e(title)}</h2>\n<details><summary>{len(laid)} {many}</summary>{grid}</details>"
     return f'<h2>{_e(title)}</h2>\n<div class="card">{grid}</div>'

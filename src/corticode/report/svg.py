@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
-# These four are exchanged for the page's own colours, so that figures follow light and dark.
+# These and the first two of the palette are exchanged for the page's own colours, so that figures follow light and dark.
 INK, MUTED, GRID, PAPER = "#24292f", "#6b7480", "#e3e7ec", "#fefefe"
 # Okabe and Ito 2008: told apart by colour-blind readers and in greyscale print
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -91,7 +91,7 @@ def inline(text: str, name: str, label: str = "") -> str:
     """Return an SVG ready to stand inside a page.
 
     Scripts, foreign content and links to elsewhere are dropped, identifiers begin with `name` so that figures on one page do not
-    answer for each other, and the four neutral colours become the page's.
+    answer for each other, and the house's colours become the page's.
 
     Parameters
     ----------
@@ -119,7 +119,14 @@ def inline(text: str, name: str, label: str = "") -> str:
     for prefix, uri in _NAMESPACE.items():
         ElementTree.register_namespace(prefix, uri)
     plain = ElementTree.tostring(root, encoding="unicode")
-    for colour, variable in ((INK, "ink"), (MUTED, "muted"), (GRID, "grid"), (PAPER, "paper")):
+    for colour, variable in (
+        (INK, "ink"),
+        (MUTED, "muted"),
+        (GRID, "grid"),
+        (PAPER, "paper"),
+        (PALETTE[0], "accent"),
+        (PALETTE[1], "second"),
+    ):
         plain = plain.replace(colour, f"var(--{variable}, {colour})")
     return plain
 

@@ -29,9 +29,8 @@ SPOKEN = {
 }
 LOWER_IS_BETTER = ("mae", "mse", "rmse", "log_loss", "brier", "ece")
 # what tells one unit of a level from another
-IDENTITY = {"subject": ("dataset", "site", "subject"), "site": ("dataset", "site"), "fold": ("dataset", "fold"), "pooled": ("dataset",)}
+IDENTITY = {"subject": ("dataset", "subject"), "site": ("dataset", "site"), "fold": ("dataset", "fold"), "pooled": ("dataset",)}
 UNITS = {"subject": ("person", "people"), "site": ("site", "sites"), "fold": ("fold", "folds"), "pooled": ("data set", "data sets")}
-_TRANSDUCTIVE = ("all", "transductive")
 
 
 def spoken(metric: str) -> str:
@@ -46,7 +45,8 @@ def lower_is_better(metric: str) -> bool:
 
 def transductive(access: str | None) -> bool:
     """Tell whether the decoder saw the test windows as a whole, without labels, before it answered."""
-    return any(word in _TRANSDUCTIVE for word in re.split(r"[\s,+]+", str(access or "")))
+    words = re.split(r"[^a-z]+", str(access or "").lower())
+    return "transductive" in words or "all" in words
 
 
 def number(value: float | None, like: float | None = None) -> str:
@@ -118,7 +118,7 @@ def wide(scores: pd.DataFrame, metric: str | None = None, level: str = "subject"
     table = per_unit(scores, level)
     several = table["model"].nunique() > 1
     if several:
-        metric = metric if metric in set(table["metric"]) else table["metric"].iloc[0]
+        metric = metric_shown(scores, metric, level)
         chosen, columns = table[table["metric"] == metric], "model"
     else:
         chosen, columns = table, "metric"
@@ -132,7 +132,27 @@ def wide(scores: pd.DataFrame, metric: str | None = None, level: str = "subject"
     return laid
 
 
-def subject_table(scores: pd.DataFrame, metric: str | None = None, level: str = "subject") -> str:
+def finest(scores: pd.DataFrame, metric: str | None = None) -> str:
+    """Return the finest level at which a metric (or any) has scores: people, else sites, else folds."""
+    there = set(scores["level"] if metric is None else scores.loc[scores["metric"] == metric, "level"])
+    return next((level for level in ("subject", "site", "fold") if level in there), "subject")
+
+
+def metric_shown(scores: pd.DataFrame, metric: str | None, level: str) -> str:
+    """Return the metric, or the first that exists at a level where this one does not."""
+    there = list(dict.fromkeys(scores.loc[scores["level"] == level, "metric"]))
+    return metric if metric in there else there[0]
+
+
+def of_model(summary: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return headline, sd, interval and chance_95 of one model; a bound that was made for another is never lent."""
+    models = summary.get("models") or {}
+    own = {key: summary.get(key) for key in ("headline", "sd", "interval", "chance_95")}
+    mine = own if len(models) < 2 or name == summary.get("model") else {}
+    return {**mine, **models.get(name, {})}
+
+
+def subject_table(scores: pd.DataFrame, metric: str | None = None, level: str | None = None) -> str:
     """Return scores as aligned lines: one per person, then mean and standard deviation.
 
     Parameters
@@ -141,14 +161,15 @@ def subject_table(scores: pd.DataFrame, metric: str | None = None, level: str = 
         Tidy table of scores.
     metric : str or None
         The headline's metric: first column, or the one shown where several models stand side by side.
-    level : str
-        Whose lines: 'subject', or 'fold' for metrics that exist only there.
+    level : str or None
+        Whose lines: 'subject', 'site' or 'fold'; None takes the finest that there is.
 
     Returns
     -------
     text : str
         Lines without a newline at the end; one sentence where the level has no rows.
     """
+    level = level or finest(scores)
     laid = wide(scores, metric, level)
     if laid.empty:
         return f"no scores by {UNITS[level][0]}: see scores.csv for the levels at which the metrics exist"
@@ -203,13 +224,14 @@ def headline_line(summary: Mapping[str, Any]) -> str:
         score = f"{spoken(summary['metric'])}: {_of_models(summary)}"
     else:
         score = f"{spoken(summary['metric'])} {plus_minus(summary)}"
-    line = score + over(summary) + chances(summary)
+    # with several models the bound of one is not that of all
+    line = score + over(summary) + chances({**summary, "chance_95": None} if len(models) > 1 else summary)
     what = " on ".join(
         joined(summary[word]) for word in ("model", "data") if summary.get(word) and not (word == "model" and len(models) > 1)
     )
     how = [joined(summary[word]) for word in ("split", "access") if summary.get(word)]
     if transductive(summary.get("access")):
-        how[-1] = f"{how[-1]} (transductive)" if how[-1] != "transductive" else how[-1]
+        how[-1] = how[-1] if "transductive" in how[-1] else f"{how[-1]} (transductive)"
     if partial(summary):
         how.append(f"{summary['n_folds']} of {summary['n_folds_expected']} folds")
     rest = ", ".join(part for part in (what, *how) if part)
@@ -233,10 +255,11 @@ def plus_minus(facts: Mapping[str, Any]) -> str:
 
 
 def over(summary: Mapping[str, Any]) -> str:
-    """Return ' over 16 subjects', ' pooled', or nothing where the number of units is not told."""
+    """Return ' over 16 subjects', ' pooled over 16 subjects', or nothing where the number of units is not told."""
     level, n = summary.get("level"), summary.get("n")
-    if level == "pooled":
-        return " pooled"
+    if level == "pooled":  # its spread can only be that of seeds
+        seeds = " over seeds," if summary.get("sd") is not None else ""
+        return f"{seeds} pooled" + (f" over {n} subject{'' if n == 1 else 's'}" if n else "")
     return f" over {n} {level}{'' if n == 1 else 's'}" if n and level else ""
 
 
