@@ -171,7 +171,7 @@ class Bids(DataSet):
         for column in rows[0]:
             levels = tables.levels([row[column] for row in rows])
             # a text that differs for nearly everybody is a name, not a class
-            if column != "task" and 2 <= len(levels) <= max(2, len(rows) // 2):
+            if column not in ("task", "site") and 2 <= len(levels) <= max(2, len(rows) // 2):
                 declared = described.get(column, [])
                 classes[column] = declared if set(levels) <= set(declared) else levels
         return classes
@@ -306,10 +306,8 @@ def read_bids(root: Path, run: Run, reading: Reading) -> Signal:
 
 
 def _matters(message: str) -> bool:
-    # mne-bids says for every file that it has no electrodes.tsv, no events.tsv, or an entity it does not know
-    return not re.search(
-        r"Did not find any (events|electrodes|coordsystem|channels)|No (electrodes|BIDS)|participants|Unable to map|not found", message
-    )
+    # mne-bids mentions every optional side file that a data set does without
+    return not re.search(r"Did not find any|No (electrodes|BIDS)|participants|Unable to map|not found", message)
 
 
 def _folders(root: Path) -> list[Path]:

@@ -66,7 +66,7 @@ class Folder(DataSet):
         title="Your own recordings",
         source="a folder on your disk",
         licence="yours",
-        citation="",
+        citation="the papers that describe your recordings",
         notes=(
             "formats without a unit or with a wrong one are refused, with the factor to declare",
             "a copy of one file under two names is refused: it would stand on both sides of a split",

@@ -27,11 +27,7 @@ FORMATS = {
     ".sqd": "KIT", ".dat": "BCI2000 or Curry", ".dap": "Curry", ".ns3": "Blackrock NSx",
 }  # fmt: skip
 
-# What MNE says when a file is shorter than its header promises.
-_TRUNCATED = re.compile(
-    r"larger than file size|cannot reshape array|could not read bytes|Incorrect number of samples|No data in this range|truncated",
-    re.IGNORECASE,
-)
+# What readers say when a package of theirs is not installed.
 _NEEDS = re.compile(r"the module (\w+) is needed|No module named '(\w+)'|the (\w+) (?:module|package) is required")
 
 
@@ -307,8 +303,9 @@ def explained(file: Path) -> Iterator[None]:
             ) from error
         if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
             raise BrokenDataError(f"{file}: the reader of {name} does not know that option ({first}): mend data.options") from error
-        what = "is truncated or damaged" if _TRUNCATED.search(str(error)) else f"cannot be read as {name}"
-        raise BrokenDataError(f"{file} {what} ({type(error).__name__}: {first}): fetch or export it again") from error
+        raise BrokenDataError(
+            f"{file} cannot be read as {name} ({type(error).__name__}: {first}): it is truncated, damaged or something else; fetch or export it again"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -329,7 +326,7 @@ def _caught() -> Iterator[list[str]]:
 
 # Said by MNE about nearly every file, or about what does not matter for decoding.
 _CHATTER = re.compile(
-    r"does not conform to MNE naming|channel name .*(truncated|unique)|highpass|lowpass|birthdate|measurement date|Online software filter|impedances|electrode positions",
+    r"does not conform to MNE naming|channel name .*(truncated|unique)|highpass|lowpass|birthdate|meas(urement)? date|Online software filter|impedances|electrode positions",
     re.IGNORECASE,
 )
 

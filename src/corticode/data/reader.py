@@ -82,8 +82,10 @@ class Reading:
 
     def signal(self, raw: mne.io.BaseRaw, file: Path, notes: Sequence[str] = ()) -> Signal:
         """Turn an opened Raw into a Signal; what there is to say about it goes to `events.attrs['notes']`."""
+        import mne
+
         notes = list(notes)
-        with explained(file):
+        with explained(file), mne.utils.use_log_level("ERROR"):
             try:
                 self._set_types(raw, file, notes)
                 if not len(raw.annotations):
@@ -93,7 +95,8 @@ class Reading:
                     set_positions(raw, self.montage)
                 signal = signal_from_raw(raw, self.events, self.kind, self.unit_factor)
             except CorticodeError as error:
-                raise type(error)(str(error) if Path(file).name in str(error) else f"{file}: {error}") from error
+                text = str(error).removeprefix("the recording: ")  # a Raw made from arrays does not know its file
+                raise type(error)(text if Path(file).name in text else f"{file}: {text}") from error
         if self.events and not len(signal.events):
             there = ", ".join(sorted(set(map(str, raw.annotations.description)))[:20]) or "none"
             notes.append(f"no annotation is one of data.events ({', '.join(self.events)}); annotations there: {there}")
