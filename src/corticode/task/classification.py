@@ -34,7 +34,7 @@ class Classification(Task):
         A class is named twice, or there is one only.
     """
 
-    default_head: dict[str, Any] = {"_target_": "corticode.head.logistic.Logistic"}
+    default_head: dict[str, Any] = {"_target_": "corticode.head.logistic.LogisticRegression"}
 
     def __init__(
         self,
