@@ -77,7 +77,7 @@ def haufe(weights: np.ndarray, Z: np.ndarray) -> np.ndarray:
 
     Source
     ------
-    Haufe et al. 2014, NeuroImage 87, eq. 6. Checked against MNE's `LinearModel` (tests/explain/test_pattern.py).
+    Haufe et al. 2014, NeuroImage 87, eq. 6. Checked against MNE's `LinearModel`, one answer (tests/explain/test_pattern.py).
     """
     weights, Z = np.atleast_2d(np.asarray(weights, dtype=float)), np.asarray(Z, dtype=float)
     if Z.ndim != 2 or weights.shape[1] != Z.shape[1]:

@@ -1,0 +1,205 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from corticode.report import page
+
+
+class Reader(HTMLParser):
+    """Collects tags, identifiers and what a page would load."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.ids, self.loads, self.words = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("src", "href", "xlink:href", "action", "data"):
+                self.loads.append(value)
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def written(folder):
+    file = page.write(folder)
+    assert file == folder / "report.html"
+    return file.read_text(encoding="utf-8")
+
+
+def test_the_numbers_are_there(run_folder):
+    folder = run_folder()
+    text = written(folder)
+    summary = json.loads((folder / "summary.json").read_text())
+    for number in (
+        f"{summary['headline']:.3f}",
+        "± 0.123",
+        "0.432 to 0.765",
+        "0.568",
+        "mean over 3 people",
+        "3 of 3",
+        "61 s",
+        "python train.py model=mdm",
+    ):
+        assert number in text, number
+    people = pd.read_csv(folder / "scores.csv").query("metric == 'balanced_accuracy'")
+    for person, score in zip(people["subject"], people["score"], strict=True):
+        assert f"<td>{person}</td><td>20</td><td>{score:.3f}</td>" in text
+
+
+def test_it_stands_alone(run_folder):
+    text = written(run_folder(history=True, models=("mdm", "net")))
+    read = Reader(text)
+    assert not {"script", "link", "iframe", "object", "embed", "img"} & set(read.tags)
+    assert all(load.startswith(("#", "data:image/png")) for load in read.loads)
+    assert not re.search(r"@import|url\(\s*['\"]?(?!#)", text)
+    assert len(read.ids) == len(set(read.ids)) > 0
+
+
+def test_every_name_is_escaped(run_folder):
+    evil = "<img src=x onerror=alert(1)>&\"'"
+    folder = run_folder(
+        people=(evil, "S2"), classes=("<i>a", "b&b"), models=("<script>m",), summary={"data": evil, "notes": [evil], "split": evil}
+    )
+    (folder / "config.yaml").write_text(evil)
+    (folder / "environment.json").write_text(json.dumps({evil: evil, "command": evil}))
+    read = Reader(written(folder))
+    assert not {"img", "script", "i"} & set(read.tags)
+    assert "".join(read.words).count(evil) >= 6  # title, note, fact, table, configuration, environment
+
+
+def test_people_named_like_numbers_or_nothing_keep_their_names(run_folder):
+    text = written(run_folder(people=("007", "NA", "nan")))
+    assert all(f"<td>{name}</td>" in text for name in ("007", "NA", "nan"))
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ({"n_folds": 9, "n_folds_expected": 18}, "9 of 18 folds are done"),
+        ({"access": "transductive"}, "saw all test windows"),
+        ({"notes": ["labels were shuffled"]}, "labels were shuffled"),
+        ({"headline": 0.9}, "Better than 95 %"),
+        ({"headline": 0.55}, "this can be luck"),
+        ({"headline": 11.0, "metric": "mae", "chance_95": 14.0}, "Better than 95 %"),
+        ({"level": "pooled"}, "pooled over 3 people"),
+    ],
+)
+def test_what_must_be_known_about_the_number_is_said(run_folder, told, wanted):
+    assert wanted in written(run_folder(summary=told))
+
+
+def test_transductive_is_said_once(run_folder):
+    text = written(run_folder(summary={"access": "transductive", "notes": ["transductive: all unlabelled test windows were seen"]}))
+    assert text.count('class="note"') == 1
+
+
+@pytest.mark.parametrize("absent", ["predictions.parquet", "config.yaml", "environment.json"])
+def test_a_missing_file_leaves_out_its_part(run_folder, absent):
+    folder = run_folder()
+    (folder / absent).unlink()
+    assert "S10" in written(folder)
+
+
+def test_scores_and_the_shortest_summary_are_enough(run_folder):
+    folder = run_folder()
+    for file in ("predictions.parquet", "config.yaml", "environment.json"):
+        (folder / file).unlink()
+    (folder / "summary.json").write_text(json.dumps({"headline": 0.5, "metric": "balanced_accuracy"}))
+    pd.read_csv(folder / "scores.csv")[["subject", "level", "metric", "score"]].to_csv(folder / "scores.csv", index=False)
+    assert "mean over 3 people" in written(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "word"),
+    [("predictions.parquet", "predictions.parquet"), ("history.csv", "history.csv"), ("environment.json", "environment.json")],
+)
+def test_a_broken_extra_is_named_on_the_page(run_folder, file, word):
+    folder = run_folder(history=True)
+    (folder / file).write_bytes(b"\x00garbage")
+    assert f"{word} could not be read" in written(folder)
+
+
+@pytest.mark.parametrize("absent", ["scores.csv", "summary.json"])
+def test_no_run_folder_is_an_error_that_says_so(run_folder, absent):
+    folder = run_folder()
+    (folder / absent).unlink()
+    with pytest.raises(FileNotFoundError, match=absent):
+        page.write(folder)
+    with pytest.raises(FileNotFoundError, match="not a folder"):
+        page.write(folder / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "match"),
+    [
+        ("summary.json", "{", "not readable JSON"),
+        ("summary.json", "[]", "no headline"),
+        ("scores.csv", "", "not a readable table"),
+        ("scores.csv", "a,b\n1,2\n", "no column level"),
+        ("scores.csv", "level,metric,score\n", "no score"),
+    ],
+)
+def test_broken_tables_are_an_error_that_names_the_file(run_folder, file, content, match):
+    folder = run_folder()
+    (folder / file).write_text(content)
+    with pytest.raises(ValueError, match=match):
+        page.write(folder)
+    assert not (folder / "report.html").exists()
+
+
+def test_one_person_has_no_spread_and_no_rank(run_folder):
+    text = written(run_folder(people=("S1",), summary={"sd": None, "interval": None}))
+    assert "one person" in text and "±" not in text and "best to worst" not in text
+
+
+def test_regression_shows_values_and_no_classes(run_folder):
+    text = written(run_folder(classes=(), summary={"target": "age, years", "chance": 15.0, "chance_95": 14.0}))
+    assert "How well mdm predicts age on toy" in text and "true age, years" in text and "What was taken for what" not in text
+
+
+def test_several_models_have_a_table_and_a_matrix_each(run_folder):
+    text = written(run_folder(models=("mdm", "csp", "net")))
+    assert "How well 3 models tell left and right apart" in text
+    assert all(f"What was taken for what, {name}." in text for name in ("mdm", "csp", "net"))
+    rows = dict(re.findall(r"<tr><td>(mdm|csp|net)</td>.*?<td>([^<]*)</td></tr>", text))
+    assert rows == {"mdm": "0.568", "csp": "–", "net": "–"}  # the bound was made for the first alone
+
+
+def test_answers_are_averaged_to_the_unit_that_was_scored(run_folder):
+    folder = run_folder(summary={"unit": "subject"}, n_windows=21)
+    text = written(folder)
+    rows = pd.read_parquet(folder / "predictions.parquet")
+    n = len(rows.groupby(["subject", "y"]))
+    assert f"<dd>{n} (averaged by subject)</dd>" in text and "test subjects of all folds" in text
+
+
+def test_training_is_drawn_for_networks_only(run_folder, tmp_path):
+    assert "Training." not in written(run_folder())
+    assert "Training." in written(run_folder(history=True))
+
+
+def test_figures_of_the_folder_are_shown_with_their_words_and_broken_ones_named(run_folder):
+    folder = run_folder()
+    (folder / "figures").mkdir()
+    (folder / "figures" / "patterns.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><script>x</script><text>Cz</text></svg>')
+    (folder / "figures" / "patterns.txt").write_text("Scalp patterns.\nSeen from <above>.")
+    (folder / "figures" / "zzz.svg").write_text("no svg")
+    text = written(folder)
+    assert "<b>Scalp patterns.</b> Seen from &lt;above&gt;." in text and ">Cz</text>" in text and "<script" not in text
+    assert "A figure is left out" in text
+
+
+@pytest.mark.parametrize(
+    ("full", "wanted"),
+    [([], []), ([0], ["lone"]), ([1, 0, 0, 0, 1], ["full", "half", "half", "lone", "full"]), ([0, 1, 0], ["lone", "full", "lone"])],
+)
+def test_a_half_figure_without_neighbour_takes_the_line(full, wanted):
+    assert page._placed([bool(f) for f in full]) == wanted
