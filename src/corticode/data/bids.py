@@ -144,10 +144,10 @@ class Bids(DataSet):
 
     def recording_of(self, file: Path) -> Recording:
         """Return the recording of one new file: read through BIDS when it lies in a BIDS folder, by itself otherwise."""
-        file = Path(file)
+        file = Path(file).absolute()  # not resolved: a link to an annex would lose its BIDS name
         check_file(file)
         run = _run_of(file)
-        root = next((folder for folder in file.resolve().parents if (folder / "dataset_description.json").is_file()), None)
+        root = next((folder for folder in file.parents if (folder / "dataset_description.json").is_file()), None)
         if run is not None and root is not None:
             return self._recording(root, run, {})
         reading = self._reading(self.datatype or "eeg")
