@@ -29,7 +29,7 @@ class Forward:
         Of the sphere.
     directions : float array [sources, 3]
         From the centre to each source, length 1.
-    gain : float array [electrodes, sources, 3]
+    gain : float array [sources, electrodes, 3]
         Potential per dipole moment along x, y and z.
     """
 
@@ -51,7 +51,7 @@ class Forward:
         angle = np.arccos(np.clip(self.directions @ direction, -1, 1))
         near = angle < max(3 * width_rad, 0.2)
         weight = np.exp(-0.5 * (angle[near] / width_rad) ** 2)
-        seen = self.gain[:, near] @ unit(direction + tilt) @ weight
+        seen = np.tensordot(weight, self.gain[near], axes=1) @ unit(direction + tilt)
         return seen / np.abs(seen).max()
 
 
@@ -73,9 +73,9 @@ def make_forward() -> Forward:
     places = sphere["r0"] + 0.8 * sphere["layers"][-1]["rad"] * directions
     sources = mne.setup_volume_source_space(pos={"rr": places, "nn": directions}, sphere_units="m", verbose="error")
     solution = mne.make_forward_solution(info, trans=None, src=sources, bem=sphere, eeg=True, meg=False, mindist=0.0, verbose="error")
-    gain = solution["sol"]["data"].reshape(len(names), -1, 3)  # [electrodes, sources, orientation]
+    gain = solution["sol"]["data"].reshape(len(names), -1, 3).swapaxes(0, 1)  # [sources, electrodes, orientation]
     positions = np.array([channel["loc"][:3] for channel in info["chs"]])
-    return Forward(tuple(names), positions, np.array(sphere["r0"]), directions, gain)
+    return Forward(tuple(names), positions, np.array(sphere["r0"]), directions, np.ascontiguousarray(gain))
 
 
 def unit(vector: np.ndarray) -> np.ndarray:

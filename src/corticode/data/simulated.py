@@ -9,7 +9,7 @@ the feet, far to the sides for the tongue. Nothing else tells the classes apart.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,9 +131,9 @@ class Simulated(DataSet):
         super().__init__(subjects=subjects)
         self.n_subjects = _within("n_subjects", int(n_subjects), 1)
         self.n_sessions = _within("n_sessions", int(n_sessions), 1)
-        self.n_trials = _within("n_trials", int(n_trials), 1)
-        self.n_channels = _within("n_channels", int(n_channels), 3, 330)
         self.n_classes = _within("n_classes", int(n_classes), 2, 4)
+        self.n_trials = _within("n_trials", int(n_trials), self.n_classes)
+        self.n_channels = _within("n_channels", int(n_channels), 3, 330)
         self.effect = _within("effect", float(effect), 0)
         self.lapse = _within("lapse", float(lapse), 0, 1)
         self.spread = _within("spread", float(spread), 0)
@@ -260,20 +260,20 @@ def simulate(
     loud = np.exp(spread * (0.1 * cap.standard_normal() + 0.05 * cap.standard_normal(len(forward.names))))  # [electrodes]
     look = _eyes(eyes, n_times, sfreq_hz)
     lowered = effect * who.skill * _lowered(events, tried, n_times, sfreq_hz)
+    background = _BACKGROUND_UV * _coloured(noise, _N_BACKGROUND, n_times, sfreq_hz, _pink(who.exponent))
 
     X = _area_maps(forward, who, turn)[:n_channels] @ _rhythms(rhythm, who, lowered, sfreq_hz)
-    X += _background_maps(forward, who, turn)[:n_channels] @ (
-        _BACKGROUND_UV * _coloured(noise, _N_BACKGROUND, _pink(n_times, sfreq_hz, who.exponent), n_times)
-    )
+    X += _background_maps(forward, who, turn)[:n_channels] @ background
     X += _eye_maps(forward, turn)[:n_channels] @ look
     X *= loud[:n_channels, None]
     X += _AMPLIFIER_UV * amplifier.standard_normal((n_channels, n_times))
     if line_hz is not None and line_hz < sfreq_hz / 2:
-        X += _line(cap, len(forward.names), n_times, line_hz / sfreq_hz)[:n_channels]
+        caught, wave = _line(cap, len(forward.names), n_times, line_hz / sfreq_hz)
+        X += caught[:n_channels] @ wave
 
     names, positions, types = forward.names[:n_channels], forward.positions[:n_channels], ("eeg",) * n_channels
     if eog:
-        X = np.concatenate([X, 1.6 * look + 3.0 * _coloured(eyes, 2, _pink(n_times, sfreq_hz, 1.0), n_times)])
+        X = np.concatenate([X, 1.6 * look + 3.0 * _coloured(eyes, 2, n_times, sfreq_hz, _pink(1.0))])
         names, types = (*names, "VEOG", "HEOG"), (*types, "eog", "eog")
         positions = np.concatenate([positions, np.full((2, 3), np.nan)])
     return Signal(X, Space("eeg", names, "uV", sfreq_hz, positions=positions, types=types), events)
@@ -308,8 +308,8 @@ def _rhythms(rng: np.random.Generator, who: Person, lowered: np.ndarray, sfreq: 
     """Return the 10 and 20 Hz rhythms of the areas [areas, times], µV at the best electrode."""
     n, n_times = lowered.shape
     mu_uv, beta_uv = np.array([uv for _, *uv in _AREAS.values()]).T[..., None]
-    mu = _coloured(rng, n, _bump(n_times, sfreq, who.mu_hz, 0.8), n_times)
-    beta = _coloured(rng, n, _bump(n_times, sfreq, who.beta_hz, 2.5), n_times)
+    mu = _coloured(rng, n, n_times, sfreq, _bump(who.mu_hz, 0.8))
+    beta = _coloured(rng, n, n_times, sfreq, _bump(who.beta_hz, 2.5))
     return (mu_uv * mu + beta_uv * beta) * who.loudness[:, None] * np.clip(1 - lowered, 0.05, 2.0)
 
 
@@ -349,29 +349,32 @@ def _eye_maps(forward: Forward, turn: np.ndarray) -> np.ndarray:
     return maps / np.abs(maps).max(axis=0)
 
 
-def _line(rng: np.random.Generator, channels: int, n_times: int, cycles: float) -> np.ndarray:
-    """Return the mains [channels, times]: one wave, caught more by some electrodes than by others."""
-    size = _LINE_UV * rng.lognormal(0.0, 0.5, channels)
+def _line(rng: np.random.Generator, channels: int, n_times: int, cycles: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return one wave as its sine and cosine [2, times], and how electrodes catch it [channels, 2], some more than others."""
+    size = _LINE_UV * np.sqrt(2) * rng.lognormal(0.0, 0.5, channels)
     phase = 0.3 * rng.standard_normal(channels)
-    return size[:, None] * np.sqrt(2) * np.sin(2 * np.pi * cycles * np.arange(n_times) + phase[:, None])
+    turn = 2 * np.pi * cycles * np.arange(n_times)
+    return np.stack([size * np.cos(phase), size * np.sin(phase)], axis=1), np.stack([np.sin(turn), np.cos(turn)])
 
 
 # -- coloured noise -----------------------------------------------------------------------------------------------
 
 
-def _pink(n_times: int, sfreq: float, exponent: float) -> np.ndarray:
-    """Return the amplitude spectrum of power ~ 1 / f^exponent, level below 0.5 Hz."""
-    return np.maximum(fft.rfftfreq(n_times, 1 / sfreq), 0.5) ** (-exponent / 2)
-
-
-def _bump(n_times: int, sfreq: float, centre_hz: float, width_hz: float) -> np.ndarray:
-    """Return the amplitude spectrum of a rhythm: a Gaussian around its frequency."""
-    return np.exp(-0.5 * ((fft.rfftfreq(n_times, 1 / sfreq) - centre_hz) / width_hz) ** 2)
-
-
-def _coloured(rng: np.random.Generator, n: int, amplitude: np.ndarray, n_times: int) -> np.ndarray:
-    """Return Gaussian noise [n, times] of this amplitude spectrum [times / 2 + 1], rms 1."""
-    spectrum = (rng.standard_normal((n, len(amplitude))) + 1j * rng.standard_normal((n, len(amplitude)))) * amplitude
+def _coloured(rng: np.random.Generator, n: int, n_times: int, sfreq: float, amplitude: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return Gaussian noise [n, times], rms 1, whose amplitude is this function of frequency (Hz)."""
+    length = fft.next_fast_len(n_times, real=True)
+    frequency = fft.rfftfreq(length, 1 / sfreq)
+    spectrum = rng.standard_normal((n, len(frequency), 2)).view(complex)[..., 0] * amplitude(frequency)
     spectrum[:, 0] = 0.0
-    x = fft.irfft(spectrum, n_times, axis=1)
+    x = fft.irfft(spectrum, length, axis=1)[:, :n_times]
     return x / x.std(axis=1, keepdims=True)
+
+
+def _pink(exponent: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the amplitude of power ~ 1 / f^exponent, level below 0.5 Hz."""
+    return lambda frequency: np.maximum(frequency, 0.5) ** (-exponent / 2)
+
+
+def _bump(centre_hz: float, width_hz: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the amplitude of a rhythm: a Gaussian around its frequency."""
+    return lambda frequency: np.exp(-0.5 * ((frequency - centre_hz) / width_hz) ** 2)
