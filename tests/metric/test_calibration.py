@@ -42,3 +42,9 @@ def test_ece_of_calibrated_answers_is_small(make_answers):
     # and answers twice as sure as they may be are found out
     sure = np.clip(0.5 + 2 * (p - 0.5), 0, 1)
     assert named("ece")(make_answers(y, np.stack([1 - sure, sure], axis=1))) > 0.1
+
+
+def test_ece_bins_are_open_on_the_left(make_answers):
+    # 0.6 = 9/15 closes the ninth bin, 0.62 opens the tenth: their errors do not cancel
+    predictions = make_answers([0, 1], [[0.6, 0.4], [0.62, 0.38]])
+    assert named("ece")(predictions) == pytest.approx((abs(1 - 0.6) + abs(0 - 0.62)) / 2)
