@@ -88,6 +88,7 @@ def test_people_named_like_numbers_or_nothing_keep_their_names(run_folder):
         ({"notes": ["labels were shuffled"]}, "labels were shuffled"),
         ({"headline": 0.9}, "Better than 95 %"),
         ({"headline": 0.55}, "this can be luck"),
+        ({"headline": 0.55, "p": 0.0619}, "this can be luck (p = 0.062)."),
         ({"headline": 11.0, "metric": "mae", "chance_95": 14.0}, "Better than 95 %"),
         ({"level": "pooled"}, "pooled over 3 people"),
     ],

@@ -83,6 +83,7 @@ def test_headline_line_says_number_spread_chance_and_what_it_is_of():
     ("told", "wanted"),
     [
         ({"n_folds": 9, "n_folds_expected": 18}, "online, 9 of 18 folds"),
+        ({"access": "none"}, "tangent_space on physionet_mi, loso"),
         ({"access": "all"}, "all (transductive)"),
         ({"access": "transductive"}, ", transductive"),
         ({"chance_95": None}, "(chance 0.500) |"),

@@ -136,7 +136,8 @@ def _title(run: Run) -> str:
         does = f"tell{ends} {apart} apart"
     else:
         does = f"predict{ends} {str(s.get('target') or 'the target').split(',')[0]}"
-    where = f" on {table.joined(s['data'])}" if s.get("data") else ""
+    data = table.joined(s.get("data") or "")
+    where = f" on {'own data' if data == 'own' else data}" if data else ""
     return f"How well {model} {does}{where}"
 
 
@@ -182,6 +183,8 @@ def _verdict(run: Run) -> str:
         words = "Better than 95 % of what permuted truths would score: the answers follow the target."
     else:
         words = "Not beyond what 5 % of permuted truths would score: this can be luck."
+    if s.get("p") is not None:
+        words = f"{words[:-1]} (p = {table.number(s['p'])})."
     return f'<p class="verdict">{_e(words)}</p>'
 
 

@@ -20,7 +20,7 @@ SPOKEN = {
     "roc_auc": "ROC AUC",
     "log_loss": "log loss",
     "brier": "Brier score",
-    "ece": "expected calibration error",
+    "ece": "calibration error",
     "mae": "mean absolute error",
     "rmse": "root mean squared error",
     "r2": "R²",
@@ -229,7 +229,7 @@ def headline_line(summary: Mapping[str, Any]) -> str:
     what = " on ".join(
         joined(summary[word]) for word in ("model", "data") if summary.get(word) and not (word == "model" and len(models) > 1)
     )
-    how = [joined(summary[word]) for word in ("split", "access") if summary.get(word)]
+    how = [joined(summary[word]) for word in ("split", "access") if summary.get(word) not in (None, "", "none")]
     if transductive(summary.get("access")):
         how[-1] = how[-1] if "transductive" in how[-1] else f"{how[-1]} (transductive)"
     if partial(summary):
