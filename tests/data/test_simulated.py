@@ -13,6 +13,7 @@ from corticode.data.forward import make_forward
 from corticode.data.simulated import CLASSES, Simulated, make_person
 from corticode.errors import MissingDataError, SentenceError
 from corticode.prepare.base import Prepare
+from corticode.prepare.cache import prepare_one
 from corticode.prepare.channel import Pick
 from corticode.prepare.filter import BandPass
 from corticode.prepare.window import Cue
@@ -229,6 +230,13 @@ def test_recordings_travel_and_are_made_when_read():
     again = pickle.loads(pickle.dumps(recording))
     assert len(pickle.dumps(recording)) < 5000 and np.array_equal(again.read().X, recording.read().X)
     assert recording.files == () and recording.origin["effect"] == 1.0 and recording.origin["person"] == 0
+
+
+def test_windows_carry_who_and_what():
+    recording = next(Simulated(n_trials=6).recordings())
+    X, meta, space, notes = prepare_one(recording, Prepare(pick=Pick(), window=Cue(0.5, 3.5)))
+    assert X.shape == (6, 22, 384) and len(space) == 22 and not notes
+    assert set(meta["recording"]) == {"S1_1"} and set(meta["age"]) == {recording.facts["age"]} and set(meta["event"]) == set(CLASSES[:2])
 
 
 def test_cues_lie_on_samples_and_their_windows_in_the_run():

@@ -171,6 +171,24 @@ def test_cue_entries_have_the_length_they_promise(entry, samples, sfreq, signal_
     assert X.shape[2] == samples
 
 
+def test_a_real_run_is_prepared_as_its_protocol_says(shared):
+    """21 channels, 8-30 Hz on the whole run, 480 samples from 0.5 s after the cue: to the last bit of float32."""
+    import mne
+    from scipy.signal import butter, sosfiltfilt
+
+    from corticode.recording import signal_from_raw
+
+    file = next((shared / "data" / "eeg" / "physionet_mi").rglob("S001R04.edf"))
+    raw = mne.io.read_raw_edf(file, preload=True, verbose="error")
+    mne.datasets.eegbci.standardize(raw)
+    config = yaml.safe_load(next(file for file in ENTRIES if file.stem == "physionet_mi").read_text(encoding="utf-8"))
+    X, table, space = make(config)(signal_from_raw(raw, {"T1": "left_hand", "T2": "right_hand"}))
+    whole = sosfiltfilt(butter(4, [8, 30], "band", fs=160, output="sos"), raw.get_data(picks=list(space.names)) * 1e6)
+    wanted = [whole[:, first + 80 : first + 560] for first in np.round(table["onset_s"] * 160).astype(int)]
+    assert X.shape == (15, 21, 480) and set(table["event"]) == {"left_hand", "right_hand"}
+    assert np.array_equal(X, np.array(wanted, dtype=np.float32))
+
+
 def test_ssvep_trials_fit_between_their_joints(signal_of):
     config = yaml.safe_load(next(file for file in ENTRIES if file.stem == "ssvep").read_text(encoding="utf-8"))
     signal = signal_of(seconds=15, sfreq=256, joint_s=None)

@@ -237,7 +237,9 @@ def standard_positions() -> dict[str, np.ndarray]:
     """Return the place of every 10-05 electrode in head coordinates, metres, by its name in small letters."""
     import mne
 
-    montage = mne.channels.make_standard_montage("standard_1005")
+    # MNE 1.13 gave its template montages new names
+    known = mne.channels.get_builtin_montages()
+    montage = mne.channels.make_standard_montage("colin27_1005" if "colin27_1005" in known else "standard_1005")
     info = mne.create_info(montage.ch_names, 256.0, "eeg")
     info.set_montage(montage)
     return {channel["ch_name"].lower(): np.array(channel["loc"][:3]) for channel in info["chs"]}
