@@ -129,7 +129,7 @@ def train(argv: list[str]) -> int:
             failures.append(error)
             print(f"corticode: {error}", file=sys.stderr)
             return float("nan")
-        print(subject_table(result.scores))
+        print(subject_table(result.scores, result.summary["metric"]))
         print(f"folder: {folder}")
         print(headline_line(result.summary))
         return result.headline
@@ -236,9 +236,11 @@ def report(argv: list[str]) -> int:
 
     from corticode import store
 
-    print(subject_table(pd.read_csv(folder / "scores.csv", dtype={"subject": str, "session": str, "fold": str, "site": str}, keep_default_na=False)))
+    summary = store.read_json(folder / "summary.json")
+    scores = pd.read_csv(folder / "scores.csv", dtype={"subject": str, "session": str, "fold": str, "site": str}, keep_default_na=False)
+    print(subject_table(scores, summary["metric"]))
     print(f"report: {path}")
-    print(headline_line(store.read_json(folder / "summary.json")))
+    print(headline_line(summary))
     return 0
 
 

@@ -58,11 +58,20 @@ class Result:
         """The decoder refitted on all rows (not the scored one); a dict when several models ran."""
         folder = self.folder / "model"
         if (folder / "decoder.json").is_file():
-            return Decoder.load(folder, own=self.own.get(self.summary["model"]))
-        models = {path.name: Decoder.load(path, own=self.own.get(path.name)) for path in sorted(folder.iterdir())} if folder.is_dir() else {}
+            return self._loaded(folder, self.summary["model"])
+        models = {path.name: self._loaded(path, path.name) for path in sorted(folder.iterdir())} if folder.is_dir() else {}
         if not models:
             raise SentenceError("this run kept no decoder: run it with refit=true")
         return models
+
+    def _loaded(self, folder: Path, name: str) -> Decoder:
+        own = self.own.get(name)
+        if own is None or is_network(own):
+            return Decoder.load(folder, own=own)
+        import skops.io
+
+        # the types of one's own estimator are known to be one's own
+        return Decoder.load(folder, trusted=skops.io.get_untrusted_types(data=skops.io.dumps(own)))
 
 
 def run_config(cfg: Mapping[str, Any], folder: Path, data: Any = None, model: Any = None, command: str = "") -> Result:
@@ -110,10 +119,10 @@ def run_config(cfg: Mapping[str, Any], folder: Path, data: Any = None, model: An
     outcome = benchmark(
         recipes, labelled, folds, seeds,
         jobs_folder=store_folders["jobs"], features_folder=store_folders["features"],
-        described={"task": task.arguments(), "align": aligner.arguments()}, facts=facts,
+        described={"uses": list(task.uses)}, facts=facts,
         n_jobs=1 if _many_processes(cfg) else n_jobs, refit=bool(cfg.get("refit", True)), progress=show,
     )  # fmt: skip
-    notes = list(labelled.info.get("notes", []))
+    notes = [*labelled.info.get("notes", []), *split.notes]
     about = describe(cfg, data, recipes, len(folds) * len(seeds) * len(recipes), begin)
     scores, predictions, summary = write_run(folder, cfg, task, labelled, outcome, about, notes, command)
     return Result(scores, predictions, summary, Path(folder), {r.name: r.own for r in recipes})
@@ -190,6 +199,7 @@ def prepared(cfg: Mapping[str, Any], data: Any = None, n_jobs: int = 1, show: An
     # steps that are off leave the key alone
     code = catalogue.code_of([{"_target_": cfg["data"]["_target_"]}, *({"_target_": step["class"]} for step in prepare.describe())])
     recordings = list(dataset.recordings())
+    dataset.check_distinct(recordings, home(cfg) / "prepared" / "digests")
     windows = windows_of(recordings, prepare, home(cfg) / "prepared", code, dataset.classes, n_jobs, show)
     windows.info["notes"] = [*dataset.notes, *windows.info.get("notes", [])]
     return windows

@@ -43,16 +43,19 @@ def write_run(
     scores = task.score(outcome.predictions)
     predictions = pd.concat([p.to_frame() for p in outcome.predictions], ignore_index=True)
     headline = task.headline(scores, outcome.predictions)
+    for name, facts in headline.get("models", {}).items():
+        facts |= spread(task, outcome.predictions, {**headline, "model": name})
     summary = {
         **headline,
         **spread(task, outcome.predictions, headline),
         **about,
+        "unit": task.unit,
         "access": ", ".join(dict.fromkeys(str(p.fold["access"]) for p in outcome.predictions)),
         "prepare_sees": windows.info.get("sees", "window"),
         "selection": _selection(outcome),
         "n_folds": len(outcome.predictions),
         "n_resumed": outcome.n_resumed,
-        "notes": [*notes, *headline["notes"], *_transductive(outcome)],
+        "notes": [*notes, *headline["notes"], *outcome.notes, *_transductive(outcome)],
     }
     folder.mkdir(parents=True, exist_ok=True)
     _write_text(folder / "config.yaml", _yaml(cfg))
@@ -77,7 +80,7 @@ def spread(task: Task, predictions: Sequence[Predictions], headline: Mapping[str
     from corticode.evaluate.statistics import bootstrap_interval, permutation_bound
 
     mine = [p for p in predictions if p.fold.get("model") == headline["model"]]
-    metric, level = headline["metric"], headline["level"]
+    metric, level = next(m for m in task.metrics if m.name == headline["metric"]), headline["level"]
     facts = permutation_bound(mine, metric, level, task.unit)
     interval = bootstrap_interval(mine, metric, level, task.unit)
     return {"chance_95": facts["chance_95"], "p": facts["p"], "interval": None if interval is None else list(interval)}

@@ -63,6 +63,7 @@ class Predictions:
         rows = np.asarray(rows)
         if rows.dtype == bool:
             rows = np.flatnonzero(rows)
+        rows = rows.astype(np.int64)
         return Predictions(self.yhat[rows], self.yhat_kind, self.y[rows], self.meta.iloc[rows], self.classes, self.fold)
 
     def average(self, unit: str) -> Predictions:

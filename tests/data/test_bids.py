@@ -66,8 +66,17 @@ def recordings(root, **settings):
 
 def test_who(study):
     found = recordings(study)
-    assert [r.name for r in found] == ["2_1_rest", "2_2_rest", "3_rest", "3_work_01", "10_work_01"]
-    assert found[0].who == {"dataset": "bids", "site": "Kiel", "subject": "2", "session": "1", "run": "rest"}
+    assert [r.name for r in found] == ["2_1_1", "2_2_1", "3_1", "3_2", "10_1"]
+    assert found[0].who == {"dataset": "bids", "site": "Kiel", "subject": "2", "session": "1", "run": "1"}
+
+
+def test_runs_are_numbered_in_the_order_in_which_they_were_made(study):
+    scans = study / "sub-3" / "sub-3_scans.tsv"
+    times = (
+        "filename\tacq_time\neeg/sub-3_task-rest_eeg.edf\t2020-01-01T10:30:00\neeg/sub-3_task-work_run-01_eeg.edf\t2020-01-01T10:00:00\n"
+    )
+    scans.write_text(times)
+    assert {r.facts["task"]: r.who["run"] for r in recordings(study, subjects=["3"])} == {"work": "1", "rest": "2"}
 
 
 def test_facts_of_three_tables(study):
@@ -90,9 +99,9 @@ def test_listing_opens_no_recording(study, monkeypatch):
 
 
 def test_choosing(study):
-    assert [r.name for r in recordings(study, task="work")] == ["3_work_01", "10_work_01"]
-    assert [r.name for r in recordings(study, subjects=["sub-2"], session="2")] == ["2_2_rest"]
-    assert [r.name for r in recordings(study, exclude={"subject": ["3", "10"], "dropped": True})] == ["2_1_rest"]
+    assert [r.name for r in recordings(study, task="work")] == ["3_2", "10_1"]
+    assert [r.name for r in recordings(study, subjects=["sub-2"], session="2")] == ["2_2_1"]
+    assert [r.name for r in recordings(study, exclude={"subject": ["3", "10"], "dropped": True})] == ["2_1_1"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +124,7 @@ def test_asking_for_what_is_not_there(study, settings, error, words):
 def test_what_is_left_out_is_said_once(study):
     data = Bids(root=str(study), exclude={"dropped": True})
     list(data.recordings()), list(data.recordings())
-    assert data.notes == ["1 recordings left out by data.exclude (dropped=True): 2_2_rest"]
+    assert data.notes == ["1 recordings left out by data.exclude (dropped=True): sub-2_ses-2_task-rest_eeg.edf"]
 
 
 def test_several_datatypes_need_a_choice(study):
@@ -161,7 +170,7 @@ def test_a_person_without_a_line_is_said(study):
 def test_a_copied_session_is_found(study):
     shutil.copy(study / "sub-3" / "eeg" / "sub-3_task-rest_eeg.edf", study / "sub-10" / "eeg" / "sub-10_task-rest_eeg.edf")
     data = Bids(root=str(study))
-    with pytest.raises(BrokenDataError, match=r"3_rest .* and 10_rest .* hold the same bytes"):
+    with pytest.raises(BrokenDataError, match=r"3_1 .* and 10_1 .* hold the same bytes"):
         data.check_distinct(list(data.recordings()))
 
 
@@ -200,7 +209,7 @@ def test_side_files_are_part_of_the_recording(study):
 def test_one_new_file(study, tmp_path):
     inside = next((study / "sub-3" / "eeg").glob("*rest*.edf"))
     recording = Bids().recording_of(inside)
-    assert recording.name == "3_rest" and recording.read().space.channel_types == ("eeg", "eeg", "eog")
+    assert recording.who["subject"] == "3" and recording.read().space.channel_types == ("eeg", "eeg", "eog")
     outside = tmp_path / "new.edf"
     shutil.copy(inside, outside)
     assert Bids().recording_of(outside).read().X.shape == (3, 1000)

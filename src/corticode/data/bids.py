@@ -62,7 +62,8 @@ class Bids(DataSet):
 
     Columns of participants.tsv, sessions.tsv and scans.tsv become facts (numbers as numbers, n/a as missing); `site` becomes
     identity, the entity `task` an outcome column. Events are the trial types of events.tsv; 'BAD boundary' and 'EDGE
-    boundary' are joints. The run of a recording is its task, followed by acquisition and run where the name has them.
+    boundary' are joints. The run of a recording is its place in the session (by acq_time of scans.tsv, else by `order`, else by name), since
+    its task may be what is asked, and identity must not give that away.
 
     Parameters
     ----------
@@ -87,6 +88,8 @@ class Bids(DataSet):
     """
 
     name = "bids"
+    # tasks in the order in which they were recorded, where scans.tsv does not tell
+    order: tuple[str, ...] = ()
     card = Card(
         title="Any BIDS data set",
         source="https://bids-specification.readthedocs.io",
@@ -130,12 +133,13 @@ class Bids(DataSet):
         wanted = set(self.wanted(list(dict.fromkeys(run.get("sub") for run in found))))
         tasks, sessions = self._asked("task", found), self._asked("session", found)
         dropped: list[str] = []
+        places = self._places(found, facts)
         for run, known in zip(found, facts, strict=True):
             if run.get("sub") not in wanted or run.get("task") not in tasks or run.get("ses") not in sessions:
                 continue
-            recording = self._recording(root, run, known)
+            recording = self._recording(root, run, known, places[run.file])
             if self._excluded(known, run):
-                dropped.append(recording.name)
+                dropped.append(run.file.name)
             else:
                 yield recording
         if dropped:
@@ -248,6 +252,20 @@ class Bids(DataSet):
             })  # fmt: skip
         return tables.typed(lines, text=("task", "site"))
 
+    def _places(self, found: Sequence[Run], facts: Sequence[Mapping[str, Any]]) -> dict[Path, str]:
+        """Return each file's place among the recordings of its session, in the order in which they were made: '1', '2' ..."""
+        sessions: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
+        for run, known in zip(found, facts, strict=True):
+            when = str(known.get("acq_time") or "")
+            place = self.order.index(run.get("task")) if run.get("task") in self.order else len(self.order)
+            sessions.setdefault((run.get("sub"), run.get("ses")), []).append((when, place, tables.natural(run.run), run.file))
+        places = {}
+        for made in sessions.values():
+            timed = all(when for when, *_ in made)
+            made = sorted(made, key=lambda one: (one[0] if timed else "", *one[1:3]))
+            places.update({file: str(k + 1) for k, (*_, file) in enumerate(made)})
+        return places
+
     def _excluded(self, facts: Mapping[str, Any], run: Run) -> bool:
         for fact, values in (self.exclude or {}).items():
             if fact not in facts and fact not in ("subject", "session", "run"):
@@ -268,8 +286,8 @@ class Bids(DataSet):
     def _reading(self, datatype: str) -> Reading:
         return Reading(datatype, self.events, unit_factor=self.unit_factor)
 
-    def _recording(self, root: Path, run: Run, facts: Mapping[str, Any]) -> Recording:
-        who = {"dataset": self.name, "site": facts.get("site") or "", "subject": run.get("sub"), "session": run.get("ses"), "run": run.run}
+    def _recording(self, root: Path, run: Run, facts: Mapping[str, Any], place: str = "") -> Recording:
+        who = {"dataset": self.name, "site": facts.get("site") or "", "subject": run.get("sub"), "session": run.get("ses"), "run": place}
         reading = self._reading(run.datatype)
         files = (*companions(run.file), *_sidecars(root, run))
         read = partial(read_bids, root, run, reading)

@@ -20,6 +20,7 @@ class MentalArithmetic(Bids):
     """
 
     name = "mental_arithmetic"
+    order = ("rest", "arithmetic")
     card = Card(
         title="EEG during rest and mental arithmetic (60 s each)",
         source="https://physionet.org/content/eegmat/1.0.0/",

@@ -58,6 +58,7 @@ class Outcome:
     history: list[dict[str, Any]] = field(default_factory=list)
     patterns: dict[str, list[dict[str, np.ndarray]]] = field(default_factory=dict)
     refits: dict[str, Path] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     n_jobs: int = 0
     n_resumed: int = 0
 
@@ -130,7 +131,8 @@ def _digest(windows: Windows) -> str:
 
 
 def _done(folder: Path, job: Job) -> bool:
-    return (_path(folder, job) / "decoder.json").is_file() if job.refit else _path(folder, job).is_file()
+    path = _path(folder, job)
+    return any((path / name).is_file() for name in ("decoder.json", "refused.json")) if job.refit else path.is_file()
 
 
 def _path(folder: Path, job: Job) -> Path:
@@ -210,7 +212,10 @@ class Worker:
         patterns = decoder.encoder.patterns(decoder.head)
         if patterns is not None:
             arrays["patterns"] = np.asarray(patterns["patterns"], dtype=float)
-            arrays["pattern_labels"] = np.frombuffer(json.dumps(list(patterns["labels"])).encode(), dtype=np.uint8)
+            outputs = patterns.get("outputs") or [None] * len(patterns["labels"])
+            spoken_for = ["" if k is None or not decoder.classes else decoder.classes[k] for k in outputs]
+            labels = [" ".join(part for part in both if part) for both in zip(spoken_for, patterns["labels"], strict=True)]
+            arrays["pattern_labels"] = np.frombuffer(json.dumps(labels).encode(), dtype=np.uint8)
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         with store.writing(_path(self.jobs_folder, job)) as tmp:
@@ -221,7 +226,15 @@ class Worker:
         decoder = job.new_decoder(job.seed)
         decoder.features = self.features
         decoder.fit(self.windows)
-        decoder.save(_path(self.jobs_folder, job), refit="fitted on all rows: not the scored decoder")
+        path = _path(self.jobs_folder, job)
+        try:
+            decoder.save(path, refit="fitted on all rows: not the scored decoder")
+        except (CorticodeError, OSError):
+            raise
+        except Exception as error:  # somebody's own estimator may hold what skops cannot keep: the scores stand all the same
+            with store.writing(path) as tmp:
+                tmp.mkdir(parents=True)
+                store.write_json(tmp / "refused.json", {"reason": f"the refitted {job.new_decoder.name} cannot be kept without pickle: {error}"})
 
     def features(self, encoder: Encoder, windows: Windows) -> np.ndarray:
         """Return per-window features of these rows from the store; computed once for the whole data set."""
@@ -278,7 +291,10 @@ def one_thread() -> Iterator[None]:
 def _collect(outcome: Outcome, job: Job, worker: Worker, facts: dict[str, Any]) -> None:
     path, name = _path(worker.jobs_folder, job), job.new_decoder.name
     if job.refit:
-        outcome.refits[name] = path
+        if (path / "refused.json").is_file():
+            outcome.notes.append(store.read_json(path / "refused.json")["reason"])
+        else:
+            outcome.refits[name] = path
         return
     with np.load(path, allow_pickle=False) as stored:
         plain = json.loads(stored["facts"].tobytes())

@@ -115,7 +115,12 @@ class Estimator(Head):
     def load_estimators(self, estimators: dict[str, Any]) -> Self:
         """Take back what `estimators` gave."""
         self.fitted = estimators["estimator"]
+        self.estimator = self.fitted if self.estimator is None else self.estimator
         return self
+
+    def arguments(self) -> dict[str, Any]:
+        """Return plain arguments: the estimator is none, `load_estimators` brings it."""
+        return {"estimator": None, "random_state": self.random_state}
 
 
 def reads_rows(estimator: Any) -> bool:

@@ -26,7 +26,7 @@ def content_key(recordings: Sequence[Recording], prepare: Prepare, code: dict[st
     Raises
     ------
     BrokenDataError
-        Two recordings claim one subject, session and run, or two people have the same bytes.
+        Two recordings claim one subject, session and run.
     """
     claimed: dict[tuple[str, ...], Recording] = {}
     for recording in recordings:
@@ -38,26 +38,8 @@ def content_key(recordings: Sequence[Recording], prepare: Prepare, code: dict[st
     digests = [
         store.key([[store.file_digest(file, memo) for file in recording.files], _plain(recording.origin)]) for recording in recordings
     ]
-    refuse_copies(recordings, digests)
     parts = [[_plain(dict(r.who)), _plain(dict(r.facts)), digest] for r, digest in zip(recordings, digests, strict=True)]
     return store.key({"recordings": parts, "prepare": _plain(prepare.describe()), "code": code}), digests
-
-
-def refuse_copies(recordings: Sequence[Recording], digests: Sequence[str]) -> None:
-    """Refuse the same bytes under two names: a person on both sides of a split would be a leak.
-
-    Raises
-    ------
-    BrokenDataError
-    """
-    first: dict[str, Recording] = {}
-    for recording, digest in zip(recordings, digests, strict=True):
-        other = first.setdefault(digest, recording) if recording.files else recording
-        if other is not recording:
-            raise BrokenDataError(
-                f"{other.name} ({other.files[0].name}) and {recording.name} ({recording.files[0].name}) hold the same bytes: "
-                "one is a copy of the other, and would stand on both sides of a split; remove one"
-            )
 
 
 def windows_of(
@@ -165,6 +147,7 @@ def prepare_one(recording: Recording, prepare: Prepare) -> tuple[np.ndarray, pd.
     """Return one recording's windows X [n, channels, times], their meta, Space, and what there is to say."""
     try:
         signal = recording.read()
+        said = list(signal.events.attrs.get("notes", []))
         X, table, space = prepare(signal)
         check_finite(X, "the prepared signal")
     except CorticodeError as error:
@@ -177,7 +160,7 @@ def prepare_one(recording: Recording, prepare: Prepare) -> tuple[np.ndarray, pd.
     facts = {k: v for k, v in recording.facts.items() if k not in meta}
     meta = meta.assign(**facts)
     ordered = [c for c in IDENTITY if c in meta] + [c for c in meta if c not in IDENTITY]
-    return np.ascontiguousarray(X, dtype=np.float32), meta[ordered], space, list(table.attrs.get("notes", []))
+    return np.ascontiguousarray(X, dtype=np.float32), meta[ordered], space, [*said, *table.attrs.get("notes", [])]
 
 
 def _plain(value: Any) -> Any:
