@@ -38,7 +38,14 @@ def make_windows(n_subjects=4, n_sessions=2, n_trials=12, n_chans=6, n_times=128
                 y.append(names[label])
                 subject.append(f"S{s + 1}")
                 session.append(str(k))
-    return Windows.from_arrays(np.array(X), y, sfreq=sfreq, subject=subject, session=session, ch_names=["Fz", "C3", "Cz", "C4", "Pz", "Oz"][:n_chans] if n_chans <= 6 else None)
+    return Windows.from_arrays(
+        np.array(X),
+        y,
+        sfreq=sfreq,
+        subject=subject,
+        session=session,
+        ch_names=["Fz", "C3", "Cz", "C4", "Pz", "Oz"][:n_chans] if n_chans <= 6 else None,
+    )
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ import numpy as np
 CHANNELS = [f"{row}{n}" for row in ("FC", "C", "CP") for n in ("5", "3", "1", "z", "2", "4", "6")]
 
 
-def write_edf(path: Path, seed: int = 0, n_trials: int = 8, sfreq: float = 160.0, scale: float = 1.0, labels=("T1", "T2"), nan: bool = False) -> Path:
+def write_edf(
+    path: Path, seed: int = 0, n_trials: int = 8, sfreq: float = 160.0, scale: float = 1.0, labels=("T1", "T2"), nan: bool = False
+) -> Path:
     """Write 21 channels of 1/f noise whose C3 and C4 lose 10 Hz power contralaterally; amplitude about 10 µV x scale."""
     import mne
 

@@ -140,7 +140,15 @@ def test_no_circles():
             visit(name)
 
 
-@pytest.mark.parametrize("statement", ["import corticode", "import corticode.catalogue", "import corticode.cli; corticode.cli.main(['list'])", "import corticode.cli; corticode.cli.main(['--help'])"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import corticode",
+        "import corticode.catalogue",
+        "import corticode.cli; corticode.cli.main(['list'])",
+        "import corticode.cli; corticode.cli.main(['--help'])",
+    ],
+)
 def test_start_loads_nothing_heavy(statement):
     code = f"{statement}\nimport sys\nprint('|'.join(m for m in ('torch', 'lightning', 'mne', 'pandas', 'sklearn', 'hydra', 'matplotlib') if m in sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()[-1]

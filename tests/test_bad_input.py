@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edf import physionet_folder, write_edf
 
 import corticode
 from corticode import cli, store
 from corticode.errors import BrokenDataError, CorticodeError, MissingDataError
+from edf import physionet_folder, write_edf
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,9 @@ def corticode_says(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("CORTICODE_DEBUG", raising=False)
 
     def run(*words: str) -> tuple[int, str]:
-        status = cli.main([*words, f"paths.data={tmp_path}/store", "engine.n_jobs=1", "progress=silent"] if words[0] == "train" else list(words))
+        status = cli.main(
+            [*words, f"paths.data={tmp_path}/store", "engine.n_jobs=1", "progress=silent"] if words[0] == "train" else list(words)
+        )
         out = capsys.readouterr()
         return status, out.out + out.err
 
@@ -212,7 +214,14 @@ def run_in_background(tmp_path: Path, *words: str) -> subprocess.Popen:
     )  # fmt: skip
 
 
-SLOW_ENOUGH = ("model=eegnet", "data.n_subjects=4", "model.train.max_epochs=12", "model.train.patience=50", "refit=false", "engine.n_jobs=1")
+SLOW_ENOUGH = (
+    "model=eegnet",
+    "data.n_subjects=4",
+    "model.train.max_epochs=12",
+    "model.train.patience=50",
+    "refit=false",
+    "engine.n_jobs=1",
+)
 
 
 def wait_for_first_fold(process: subprocess.Popen) -> None:

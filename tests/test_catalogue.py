@@ -80,7 +80,11 @@ def test_yaml_lists_every_argument_with_its_default():
         config = compose([f"model={entry}"])["model"]
         for part in ("encoder", "head", "objective", "train"):
             if config.get(part):
-                check_arguments(f"model/{entry}.{part}", config[part], {"n_chans", "n_times", "n_outputs", "sfreq", "n_features", "n_tokens", "random_state", "kind"})
+                check_arguments(
+                    f"model/{entry}.{part}",
+                    config[part],
+                    {"n_chans", "n_times", "n_outputs", "sfreq", "n_features", "n_tokens", "random_state", "kind"},
+                )
 
 
 def check_arguments(where: str, config: dict, exempt: set[str]) -> None:

@@ -1,7 +1,7 @@
 """What there is to choose from: the entries under conf/, and building one of them.
 
-    conf/<word>/<entry>.yaml --names--> what `corticode list` shows
-    {_target_: corticode.encoder.eegnet.EEGNet, F1: 8} --make--> the object
+conf/<word>/<entry>.yaml --names--> what `corticode list` shows
+{_target_: corticode.encoder.eegnet.EEGNet, F1: 8} --make--> the object
 """
 
 from __future__ import annotations

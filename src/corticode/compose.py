@@ -52,7 +52,9 @@ def resolved(cfg: Any) -> dict[str, Any]:
     runtime = OmegaConf.to_container(cfg.hydra.runtime.choices)
     for word in ("data", "task", "prepare", "split", "model", "adapt", "align", "engine", "trainer"):
         if not isinstance(runtime.get(word), str):
-            raise SentenceError(f"{word}= takes one entry here: to compare several, sweep with `-m {word}=a,b`, or give corticode.run a dict of models")
+            raise SentenceError(
+                f"{word}= takes one entry here: to compare several, sweep with `-m {word}=a,b`, or give corticode.run a dict of models"
+            )
     plain: dict[str, Any] = {}
     for key in cfg:
         if key != "hydra":
@@ -79,7 +81,9 @@ def explained(error: Exception) -> CorticodeError:
         parent = getattr(cause, "parent_node", None)
         known = [str(k) for k in parent] if isinstance(parent, Mapping) or hasattr(parent, "keys") else []
         where = f" in {str(key).rpartition('.')[0]}" if "." in str(key) else ""
-        return SentenceError(f"there is no key {key}{catalogue.near(str(key).rpartition('.')[2], known)}: known{where} are {', '.join(known)}")
+        return SentenceError(
+            f"there is no key {key}{catalogue.near(str(key).rpartition('.')[2], known)}: known{where} are {', '.join(known)}"
+        )
     for word in catalogue.WORDS:
         if f"'{word}" in text and "override" in text.lower():
             return SentenceError(f"cannot choose {word}: {text}")

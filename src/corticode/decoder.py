@@ -177,11 +177,14 @@ class Decoder:
             absent = [n for n in mine.names if n not in theirs.names]
             raise BrokenDataError(
                 f"the windows have {len(theirs)} channels at {theirs.sfreq:g} Hz in {theirs.unit}, the decoder was made for {len(mine)} at "
-                f"{mine.sfreq:g} Hz in {mine.unit}" + (f"; missing: {', '.join(absent[:10])}" if absent else "")
+                f"{mine.sfreq:g} Hz in {mine.unit}"
+                + (f"; missing: {', '.join(absent[:10])}" if absent else "")
                 + ": pick and order channels with prepare.match.channels, the rate with prepare.resample.sfreq_hz"
             )
         if windows.n_times != self.n_times:
-            raise BrokenDataError(f"the windows have {windows.n_times} samples, the decoder was made for {self.n_times}: cut windows of {self.n_times / self.space.sfreq:g} s")
+            raise BrokenDataError(
+                f"the windows have {windows.n_times} samples, the decoder was made for {self.n_times}: cut windows of {self.n_times / self.space.sfreq:g} s"
+            )
 
     def _check_blind(self, windows: Windows, verb: str) -> None:
         if not windows.is_blind:
@@ -264,7 +267,14 @@ class Decoder:
         estimators = {file.stem: _load_skops(file, trusted) for file in sorted(folder.glob("*.skops"))}
         if estimators:
             parts["head"].load_estimators(estimators)
-        decoder = cls(**parts, space=Space.from_dict(plain["space"]), n_times=plain["n_times"], classes=plain["classes"], uses=plain["uses"], seed=plain["seed"])
+        decoder = cls(
+            **parts,
+            space=Space.from_dict(plain["space"]),
+            n_times=plain["n_times"],
+            classes=plain["classes"],
+            uses=plain["uses"],
+            seed=plain["seed"],
+        )
         decoder.notes, decoder.fitted = plain["notes"], True
         return decoder
 
@@ -281,7 +291,9 @@ def _build_part(config: dict[str, Any], own: Any) -> Any:
     named = config.pop("own", None)
     if named is not None:
         if own is None:
-            raise BrokenDataError(f"this decoder is one's own network ({named}): load it with Decoder.load(folder, own=the untrained network)")
+            raise BrokenDataError(
+                f"this decoder is one's own network ({named}): load it with Decoder.load(folder, own=the untrained network)"
+            )
         return catalogue.locate(config["_target_"])(own)
     return catalogue.make(config)
 

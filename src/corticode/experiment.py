@@ -1,7 +1,7 @@
 """The recipe of a run, step by step: from a configuration to a judged decoder and the folder that proves it.
 
-    0 check the sentence   1 task   2 recordings -> windows (cached)   3 recipes that make fresh decoders
-    4 benchmark over folds -> predictions   5 score -> one tidy table   6 outputs
+0 check the sentence   1 task   2 recordings -> windows (cached)   3 recipes that make fresh decoders
+4 benchmark over folds -> predictions   5 score -> one tidy table   6 outputs
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pandas as pd
 from corticode import catalogue, store
 from corticode.decoder import Decoder
 from corticode.errors import GuardError, SentenceError
-from corticode.evaluate.benchmark import Outcome, benchmark
+from corticode.evaluate.benchmark import benchmark
 from corticode.outputs import write_run
 from corticode.progress import progress
 from corticode.recipe import Recipe, is_network
@@ -141,7 +141,9 @@ def check(cfg: Mapping[str, Any]) -> None:
         evaluate.strict with transductive alignment.
     """
     if cfg["evaluate"].get("strict") and cfg["align"].get("access") == "all":
-        raise GuardError("evaluate.strict=true refuses align.access=all: all test windows would be seen before the first is predicted; use align.access=online")
+        raise GuardError(
+            "evaluate.strict=true refuses align.access=all: all test windows would be seen before the first is predicted; use align.access=online"
+        )
 
 
 def guard(cfg: Mapping[str, Any], windows: Windows, folds: Sequence[Any]) -> None:
@@ -153,7 +155,9 @@ def guard(cfg: Mapping[str, Any], windows: Windows, folds: Sequence[Any]) -> Non
     """
     if cfg["evaluate"].get("causal") and windows.info.get("sees") == "recording":
         greedy = [step["name"] for step in windows.info.get("steps", [])]
-        raise GuardError(f"evaluate.causal=true refuses preparation that sees the future of a recording (steps: {', '.join(greedy)}): use prepare.filter.phase=causal")
+        raise GuardError(
+            f"evaluate.causal=true refuses preparation that sees the future of a recording (steps: {', '.join(greedy)}): use prepare.filter.phase=causal"
+        )
 
 
 def workers(cfg: Mapping[str, Any]) -> int:
@@ -266,7 +270,9 @@ def describe(cfg: Mapping[str, Any], data: Any, recipes: Sequence[Recipe], n_fol
         "align": choices.get("align", ""),
         "adapt": choices.get("adapt", ""),
         "n_folds_expected": n_folds,
-        "config_hash": store.key({k: cfg[k] for k in ("data", "task", "prepare", "split", "align", "adapt", "model", "seed") if k in cfg})[:16],
+        "config_hash": store.key({k: cfg[k] for k in ("data", "task", "prepare", "split", "align", "adapt", "model", "seed") if k in cfg})[
+            :16
+        ],
         "seconds": round(time.perf_counter() - begin, 2),
     }
 
@@ -335,14 +341,22 @@ def run(
     chosen += [] if own_data else [f"data={data}"]
     seeds = int(seed) if isinstance(seed, int | np.integer) else "[" + ",".join(str(int(s)) for s in seed) + "]"
     chosen += [f"seed={seeds}", f"progress={progress}", *overrides]
-    names = {model: model} if isinstance(model, str) else {k: v for k, v in model.items() if isinstance(v, str)} if isinstance(model, dict) else {}
+    names = (
+        {model: model}
+        if isinstance(model, str)
+        else {k: v for k, v in model.items() if isinstance(v, str)}
+        if isinstance(model, dict)
+        else {}
+    )
     configs = {key: compose([f"model={entry}", *chosen], config_dir) for key, entry in names.items()}
     cfg = next(iter(configs.values())) if configs else compose(["model=own", *chosen], config_dir)
     if isinstance(model, dict):
         # a name in a dict brings its own way of learning along
         model = {k: ({**configs[k]["model"], "adapt": configs[k]["adapt"]} if k in configs else v) for k, v in model.items()}
     folder = Path(output) if output is not None else new_folder(cfg)
-    return run_config(cfg, folder, data=data if own_data else None, model=None if isinstance(model, str) else model, command="corticode.run(...)")
+    return run_config(
+        cfg, folder, data=data if own_data else None, model=None if isinstance(model, str) else model, command="corticode.run(...)"
+    )
 
 
 def load(data: str, *, prepare: str | None = None, overrides: Sequence[str] = (), progress: str = "auto") -> Windows:

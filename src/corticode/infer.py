@@ -53,7 +53,9 @@ def predict_files(run: Path, files: Sequence[Path], every_s: float | None = None
             raise MissingDataError(f"there is no file {file}")
         X, meta, space, _ = prepare_one(dataset.recording_of(file), prepare)
         if not len(meta):
-            raise MissingDataError(f"{file.name}: no window: its events are not those of {plain['data']['_target_'].rpartition('.')[2]}; slide over it with --every SECONDS")
+            raise MissingDataError(
+                f"{file.name}: no window: its events are not those of {plain['data']['_target_'].rpartition('.')[2]}; slide over it with --every SECONDS"
+            )
         windows = Windows([Block(X, space)], meta)
         yhat = decoder.predict(windows.blind(decoder.uses))
         table = pd.DataFrame({"file": file.name, **{c: windows.meta[c] for c in ("subject", "session", "run", "trial", "onset_s")}})

@@ -88,7 +88,21 @@ def spread(task: Task, predictions: Sequence[Predictions], headline: Mapping[str
 
 def environment(command: str) -> dict[str, Any]:
     """Return what the numbers were made with: versions, hardware, the state of the code, the command."""
-    packages = ["corticode", "numpy", "scipy", "pandas", "scikit-learn", "mne", "mne-bids", "nilearn", "pyriemann", "torch", "lightning", "hydra-core", "joblib"]
+    packages = [
+        "corticode",
+        "numpy",
+        "scipy",
+        "pandas",
+        "scikit-learn",
+        "mne",
+        "mne-bids",
+        "nilearn",
+        "pyriemann",
+        "torch",
+        "lightning",
+        "hydra-core",
+        "joblib",
+    ]
     versions = {}
     for name in packages:
         try:
@@ -117,7 +131,9 @@ def git_state() -> str | None:
         return None
     try:
         sha = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "-uno"], cwd=root, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
     return sha + ("+changes" if changed else "")

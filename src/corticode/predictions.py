@@ -74,9 +74,12 @@ class Predictions:
         """
         if unit == "window":
             return self
-        coarser = {"trial": ["dataset", "subject", "session", "run", "recording", "trial"],
-                   "recording": ["dataset", "subject", "session", "run", "recording"],
-                   "subject": ["dataset", "subject"], "stimulus": ["dataset", "subject", "stimulus"]}[unit]
+        coarser = {
+            "trial": ["dataset", "subject", "session", "run", "recording", "trial"],
+            "recording": ["dataset", "subject", "session", "run", "recording"],
+            "subject": ["dataset", "subject"],
+            "stimulus": ["dataset", "subject", "stimulus"],
+        }[unit]
         names = self.meta[coarser].astype(str).assign(_y=self.y.astype(str)).agg("\x1f".join, axis=1)
         number, _ = pd.factorize(names)  # in order of first appearance
         first = np.unique(number, return_index=True)[1]

@@ -76,7 +76,12 @@ class Recipe:
     def describe(self) -> dict[str, Any]:
         """Return plain values that make two recipes the same: configuration, code, and the content of one's own model."""
         # hardware that gives the same numbers is not part of the key
-        plain = {"model": {k: v for k, v in self.model.items() if k != "name"}, "adapt": self.adapt, "align": self.align, "precision": self.trainer.get("precision")}
+        plain = {
+            "model": {k: v for k, v in self.model.items() if k != "name"},
+            "adapt": self.adapt,
+            "align": self.align,
+            "precision": self.trainer.get("precision"),
+        }
         described = {
             **plain, "space": self.space.to_dict(), "n_times": self.n_times, "classes": list(self.classes), "uses": list(self.uses),
             "default_head": self.default_head, "code": catalogue.code_of(plain),

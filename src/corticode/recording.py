@@ -7,6 +7,7 @@ Preparation steps turn a Signal into a Signal; the last one cuts it into windows
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,7 +63,7 @@ class Signal:
     def pieces(self) -> list[tuple[int, int]]:
         """Return the continuous stretches as (first sample, one past the last)."""
         edges = sorted({0, *[j for j in self.joints if 0 < j < self.X.shape[1]], self.X.shape[1]})
-        return list(zip(edges[:-1], edges[1:], strict=True))
+        return list(itertools.pairwise(edges))
 
 
 def no_events() -> pd.DataFrame:
@@ -139,7 +140,9 @@ def signal_from_raw(
     types = _channel_types(raw, kind)
     keep = [i for i, kind_ in enumerate(types) if kind_ is not None]
     if not any(types[i] == kind for i in keep):
-        raise BrokenDataError(f"{_file_name(raw)} has no {kind.upper()} channel (types there: {', '.join(sorted(set(raw.get_channel_types())))})")
+        raise BrokenDataError(
+            f"{_file_name(raw)} has no {kind.upper()} channel (types there: {', '.join(sorted(set(raw.get_channel_types())))})"
+        )
     unit = HOUSE_UNIT[kind]
     factor = unit_factor("T" if kind == "meg" else "V", unit) * float(unit_factor_)
     X = raw.get_data(picks=keep)

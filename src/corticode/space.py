@@ -1,8 +1,8 @@
 """What the channel axis of an array means: names, unit, rate, positions.
 
-    X [n, channels, times]
-          |         `-- one step = 1 / sfreq seconds
-          `------------ Space.names[i], in Space.unit
+X [n, channels, times]
+      |         `-- one step = 1 / sfreq seconds
+      `------------ Space.names[i], in Space.unit
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class Space:
         if self.positions is not None:
             positions = np.asarray(self.positions, dtype=float)
             if positions.shape != (len(self.names), 3):
-                raise BrokenDataError(f"positions are {list(positions.shape)} but space names {len(self.names)} channels: wanted [channels, 3]")
+                raise BrokenDataError(
+                    f"positions are {list(positions.shape)} but space names {len(self.names)} channels: wanted [channels, 3]"
+                )
             object.__setattr__(self, "positions", positions)
         if self.types is not None:
             object.__setattr__(self, "types", tuple(self.types))

@@ -1,8 +1,8 @@
 """Keep results on disk: atomic, keyed by content, one writer at a time.
 
-    key(plain values) -> sha256        what makes two results the same
-    with writing(path) as tmp: ...     path appears whole or not at all
-    with locked(path): ...             one process makes it, the others wait and read
+key(plain values) -> sha256        what makes two results the same
+with writing(path) as tmp: ...     path appears whole or not at all
+with locked(path): ...             one process makes it, the others wait and read
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ def explained(error: OSError, path: Path) -> Exception:
     # NumPy reports a short write without an error number
     short = error.errno is None and "requested and" in str(error)
     if short or error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-        return StoreError(f"the disk that holds {folder} is full: nothing half-written was kept; free some space, or point paths.data= at another disk")
+        return StoreError(
+            f"the disk that holds {folder} is full: nothing half-written was kept; free some space, or point paths.data= at another disk"
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(f"no right to write to {folder}: choose another folder with hydra.run.dir= (outputs) or paths.data= (caches)")
     return error

@@ -36,9 +36,7 @@ class Block:
 
     def __post_init__(self):
         if self.X.ndim != 3 or self.X.shape[1] != len(self.space):
-            raise BrokenDataError(
-                f"X is {list(self.X.shape)} but space names {len(self.space)} channels: wanted [n, channels, times]"
-            )
+            raise BrokenDataError(f"X is {list(self.X.shape)} but space names {len(self.space)} channels: wanted [n, channels, times]")
 
 
 class Windows:
@@ -163,7 +161,15 @@ class Windows:
         )
 
     def _replace(self, **changes: Any) -> Windows:
-        fields = {"blocks": self.blocks, "meta": self.meta, "y": self.y, "info": self.info, "rows": self.rows, "folder": self.folder, "y_space": self.y_space}
+        fields = {
+            "blocks": self.blocks,
+            "meta": self.meta,
+            "y": self.y,
+            "info": self.info,
+            "rows": self.rows,
+            "folder": self.folder,
+            "y_space": self.y_space,
+        }
         return Windows(**{**fields, **changes})
 
     def with_y(self, y: np.ndarray, y_space: Space | None = None) -> Windows:
@@ -339,7 +345,9 @@ class Windows:
         subject, session : one value per epoch, or one for all
         """
         types = np.array(epochs.get_channel_types())
-        kind = next((k for k, t in (("eeg", ["eeg"]), ("ieeg", ["seeg", "ecog", "dbs"]), ("meg", ["mag", "grad"])) if np.isin(types, t).any()), None)
+        kind = next(
+            (k for k, t in (("eeg", ["eeg"]), ("ieeg", ["seeg", "ecog", "dbs"]), ("meg", ["mag", "grad"])) if np.isin(types, t).any()), None
+        )
         if kind is None:
             raise BrokenDataError(f"the epochs hold no EEG, iEEG or MEG channel (types there: {', '.join(sorted(set(types)))})")
         wanted = {"eeg": ["eeg"], "ieeg": ["seeg", "ecog", "dbs"], "meg": ["mag", "grad"]}[kind]
@@ -392,7 +400,9 @@ def check_finite(X: np.ndarray, source: str) -> None:
         bad = np.argwhere(~np.isfinite(X))
         if len(bad):
             n, channel, time = bad[0]
-            raise BrokenDataError(f"{source} has {len(bad)} NaN or infinite values, the first in window {n}, channel {channel}, sample {time}: drop those windows or interpolate")
+            raise BrokenDataError(
+                f"{source} has {len(bad)} NaN or infinite values, the first in window {n}, channel {channel}, sample {time}: drop those windows or interpolate"
+            )
 
 
 def write_table(folder: Path, meta: pd.DataFrame, spaces: list[dict], info: dict[str, Any]) -> None:

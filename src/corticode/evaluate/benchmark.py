@@ -1,7 +1,7 @@
 """The one loop: every fold starts from a fresh decoder, is fitted, and answers for people it has never seen.
 
-    jobs = models x folds x seeds (+ one refit on all rows per model)
-    a job's result is on disk the moment it exists; what is there already is not computed again
+jobs = models x folds x seeds (+ one refit on all rows per model)
+a job's result is on disk the moment it exists; what is there already is not computed again
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ def benchmark(
 
 def _job_key(base: dict, model: Any, fold: Fold, seed: int) -> str:
     rows = {part: getattr(fold, part).tolist() for part in ("fit", "align", "calibrate", "test")}
-    return store.key({**base, "model": model, "rows": store.key(rows), "seed": int(seed), "code": store.code_key("corticode.evaluate.benchmark")})
+    return store.key(
+        {**base, "model": model, "rows": store.key(rows), "seed": int(seed), "code": store.code_key("corticode.evaluate.benchmark")}
+    )
 
 
 def _digest(windows: Windows) -> str:
@@ -174,7 +176,12 @@ def _shared_features(jobs: list[Job], windows: Windows) -> list[tuple[Encoder, W
     for new_decoder in {id(job.new_decoder): job.new_decoder for job in jobs}.values():
         decoder = new_decoder(0)
         encoder = decoder.encoder
-        if not encoder.neural and decoder.aligner.acts_on != "signal" and (encoder.spd or decoder.aligner.acts_on == "nothing") and type(encoder).per_window is not Encoder.per_window:
+        if (
+            not encoder.neural
+            and decoder.aligner.acts_on != "signal"
+            and (encoder.spd or decoder.aligner.acts_on == "nothing")
+            and type(encoder).per_window is not Encoder.per_window
+        ):
             seen.setdefault(feature_key(encoder, windows), (encoder, windows))
     return list(seen.values())
 
@@ -208,7 +215,10 @@ class Worker:
             raise type(error)(f"{job.new_decoder.name}, fold {fold.name}: {error}") from error
         notes = {k: v for k, v in decoder.notes.items() if k != "history"}
         facts = {"time": seconds, "notes": notes, "history": decoder.notes.get("history", []), "yhat_kind": predictions.yhat_kind}
-        arrays = {"yhat": predictions.yhat, "facts": np.frombuffer(json.dumps(facts, allow_nan=False, default=float).encode(), dtype=np.uint8)}
+        arrays = {
+            "yhat": predictions.yhat,
+            "facts": np.frombuffer(json.dumps(facts, allow_nan=False, default=float).encode(), dtype=np.uint8),
+        }
         patterns = decoder.encoder.patterns(decoder.head)
         if patterns is not None:
             arrays["patterns"] = np.asarray(patterns["patterns"], dtype=float)
@@ -234,7 +244,9 @@ class Worker:
         except Exception as error:  # somebody's own estimator may hold what skops cannot keep: the scores stand all the same
             with store.writing(path) as tmp:
                 tmp.mkdir(parents=True)
-                store.write_json(tmp / "refused.json", {"reason": f"the refitted {job.new_decoder.name} cannot be kept without pickle: {error}"})
+                store.write_json(
+                    tmp / "refused.json", {"reason": f"the refitted {job.new_decoder.name} cannot be kept without pickle: {error}"}
+                )
 
     def features(self, encoder: Encoder, windows: Windows) -> np.ndarray:
         """Return per-window features of these rows from the store; computed once for the whole data set."""
@@ -257,12 +269,14 @@ def feature_key(encoder: Encoder, windows: Windows) -> str:
     arguments = {name: getattr(encoder, name) for name in encoder.window_arguments}
     kind = type(encoder)
     definer = next(c for c in kind.__mro__ if "per_window" in vars(c))  # models that share the computation share the result
-    return store.key({
-        "windows": windows.key,
-        "class": f"{definer.__module__}.{definer.__qualname__}",
-        "arguments": json.loads(json.dumps(arguments, default=list)),
-        "code": store.code_key(definer.__module__),
-    })
+    return store.key(
+        {
+            "windows": windows.key,
+            "class": f"{definer.__module__}.{definer.__qualname__}",
+            "arguments": json.loads(json.dumps(arguments, default=list)),
+            "code": store.code_key(definer.__module__),
+        }
+    )
 
 
 @contextlib.contextmanager
@@ -301,9 +315,16 @@ def _collect(outcome: Outcome, job: Job, worker: Worker, facts: dict[str, Any]) 
         test = worker.windows[job.fold.test]
         notes = plain["notes"]
         row = {
-            "model": name, "fold": job.fold.name, "seed": job.seed, "access": _access(job.fold, facts),
-            "selection": notes.pop("selection", ""), "notes": notes, "samples": len(job.fold.fit),
-            "samples_test": len(job.fold.test), "time": plain["time"], **{k: v for k, v in facts.items() if k != "aligned"},
+            "model": name,
+            "fold": job.fold.name,
+            "seed": job.seed,
+            "access": _access(job.fold, facts),
+            "selection": notes.pop("selection", ""),
+            "notes": notes,
+            "samples": len(job.fold.fit),
+            "samples_test": len(job.fold.test),
+            "time": plain["time"],
+            **{k: v for k, v in facts.items() if k != "aligned"},
         }
         outcome.predictions.append(Predictions(stored["yhat"], plain["yhat_kind"], test.y, test.meta, facts["classes"], row))
         outcome.history += [{"model": name, "fold": job.fold.name, "seed": job.seed, **line} for line in plain["history"]]
