@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import reduce
 from typing import Self
 
 import numpy as np
@@ -44,7 +45,7 @@ class Align(Stateful):
             "session": ["dataset", "subject", "session"],
             "recording": ["dataset", "subject", "session", "run", "recording"],
         }[self.by]
-        return meta[columns].astype(str).agg("\x1f".join, axis=1).to_numpy()
+        return reduce(lambda left, right: left + "\x1f" + right, (meta[column].astype(str) for column in columns)).to_numpy()
 
     def fit_source(self, F: np.ndarray, meta: pd.DataFrame) -> np.ndarray:
         """Align the source: each domain by all of its own rows. Returns the aligned array, shape of F."""

@@ -19,19 +19,13 @@ class Riemannian(Recentre):
     (Ho et al. 2013, NeurIPS: "recursive Karcher expectation estimators").
 
     Source: Zanini et al. 2018, IEEE TBME 65(5). Parameters: see `Recentre`.
-
-    Attributes
-    ----------
-    on_spd : bool
-        Rows are covariance matrices [n, ..., c, c]; False: windows [n, c, t]. Set by who knows the encoder.
     """
 
     acts_on = "feature"
-    on_spd = True
 
     def matrices(self, F: np.ndarray) -> np.ndarray:
         """Return the covariance of each row [n, ..., c, c], float64."""
-        return F if self.on_spd else spd.covariances(F, "oas")
+        return F if are_matrices(F) else spd.covariances(F, "oas")
 
     def mean(self, C: np.ndarray) -> np.ndarray:
         """Return the Riemannian mean."""
@@ -44,4 +38,9 @@ class Riemannian(Recentre):
     def whiten(self, F: np.ndarray, M: np.ndarray) -> np.ndarray:
         """Return rows in which M has become the identity."""
         W = spd.invsqrtm(M)
-        return W @ F @ W if self.on_spd else W.astype(F.dtype) @ F
+        return W @ F @ W if are_matrices(F) else W.astype(F.dtype) @ F
+
+
+def are_matrices(F: np.ndarray) -> bool:
+    """Return True for covariance matrices [n, ..., c, c], False for windows [n, c, t]: no window is symmetric."""
+    return F.shape[-1] == F.shape[-2] and np.allclose(F[:1], F[:1].swapaxes(-1, -2), rtol=1e-4, atol=0)

@@ -129,7 +129,7 @@ def softmax(values: np.ndarray) -> np.ndarray:
 
 def spread(probability: np.ndarray, classes: np.ndarray, n_outputs: int) -> np.ndarray:
     """Put columns of the classes that had fit rows at their places among all classes; the others are 0."""
-    full = np.zeros((len(probability), int(n_outputs)))
+    full = np.zeros((len(probability), int(np.squeeze(n_outputs))))  # a loaded count is an array
     full[:, np.asarray(classes, dtype=int)] = probability
     return full
 
@@ -190,7 +190,7 @@ def inner_folds(meta: pd.DataFrame, y: np.ndarray, n_splits: int = 5) -> tuple[l
 
     classes = np.issubdtype(y.dtype, np.integer)
     for by, columns in _GROUPS.items():
-        number = pd.factorize(meta[columns].astype(str).agg("\x1f".join, axis=1))[0]
+        number = meta.groupby(columns, sort=False, dropna=False).ngroup().to_numpy()
         groups = min(len(np.unique(number[y == label])) for label in np.unique(y)) if classes else number.max() + 1
         if groups >= (2 if by == "trial" else 3):
             splitter = (StratifiedGroupKFold if classes else GroupKFold)(min(n_splits, groups))

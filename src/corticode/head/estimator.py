@@ -97,7 +97,7 @@ class Estimator(Head):
             # no decision values, or one per pair of classes: the decided class is all there is to say
             values = (np.asarray(self.fitted.predict(X))[:, None] == self.classes_).astype(float)
         # a class without fit rows is never decided for
-        full = np.full((len(X), self.n_outputs_), values.min(initial=0.0) - 1.0)
+        full = np.full((len(X), int(np.squeeze(self.n_outputs_))), values.min(initial=0.0) - 1.0)
         full[:, self.classes_.astype(int)] = values
         return full
 

@@ -62,8 +62,7 @@ class LogisticRegression(LinearModel):
         """
         Z, classes = rows(Z), check_classes(y, self)
         self.C_ = self._choose(Z, y, meta) if self.C is None else self.C
-        ((coef, intercept),) = self._path(Z, y, [self.C_])
-        return self.keep(Z, coef, intercept, n_outputs, classes)
+        return self.keep(Z, *self._path(Z, y).at(self.C_), n_outputs, classes)
 
     def predict(self, Z: np.ndarray) -> np.ndarray:
         """Return class probabilities [n, n_outputs]."""
@@ -71,7 +70,7 @@ class LogisticRegression(LinearModel):
 
     def notes(self) -> dict[str, Any]:
         """Return C, and what was kept whole while it was chosen."""
-        return {"C": float(self.C_), "C_chosen_by": self.chosen_by or "given"}
+        return {"C": float(np.squeeze(self.C_)), "C_chosen_by": self.chosen_by or "given"}
 
     def _choose(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame) -> float:
         folds, by = inner_folds(meta, y)
@@ -79,13 +78,17 @@ class LogisticRegression(LinearModel):
         self.chosen_by = f"log loss by {by}" if folds else "too few rows: middle of the grid"
         if not folds:
             return self.Cs[len(self.Cs) // 2]
-        loss = np.zeros(len(self.Cs))
-        for fit, held_out in folds:
-            weight = self._weights(y)[held_out]
-            classes = np.unique(y[fit])
-            for i, (coef, intercept) in enumerate(self._path(Z[fit], y[fit], self.Cs)):
-                loss[i] += (weight * log_loss(Z[held_out] @ coef.T + intercept, y[held_out], classes)).sum()
-        return self.Cs[int(np.argmin(np.round(loss / len(y), 12)))]
+        weight, losses = self._weights(y), []
+        paths = [(self._path(Z[fit], y[fit], quiet=True), np.unique(y[fit]), held_out) for fit, held_out in folds]
+        for C in self.Cs:
+            losses.append(0.0)
+            for path, classes, held_out in paths:
+                coef, intercept = path.at(C)
+                losses[-1] += (weight[held_out] * log_loss(Z[held_out] @ coef.T + intercept, y[held_out], classes)).sum()
+            # the loss falls, then rises with C, and the weakest penalties take longest: two rises in a row are enough
+            if len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]:
+                break
+        return self.Cs[int(np.argmin(np.round(np.array(losses) / len(y), 9)))]
 
     def _weights(self, y: np.ndarray) -> np.ndarray:
         if self.class_weight is None:
@@ -93,26 +96,34 @@ class LogisticRegression(LinearModel):
         _, number, count = np.unique(y, return_inverse=True, return_counts=True)
         return len(y) / (len(count) * count[number])
 
-    def _path(self, Z: np.ndarray, y: np.ndarray, Cs: Sequence[float]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return weights [k, d] and intercepts [k] on Z for each C, each solution started at the one before."""
-        from sklearn.exceptions import ConvergenceWarning
+    def _path(self, Z: np.ndarray, y: np.ndarray, quiet: bool = False) -> _Path:
+        return _Path(Z, y, self.standardize, self.class_weight, self.max_iter, quiet)
+
+
+class _Path:
+    """Solutions for one C after another, each started at the one before."""
+
+    def __init__(self, Z: np.ndarray, y: np.ndarray, standardize: bool, class_weight: str | None, max_iter: int, quiet: bool):
         from sklearn.linear_model import LogisticRegression as Solver
 
-        mean, scale = np.zeros(Z.shape[1]), np.ones(Z.shape[1])
-        if self.standardize:
-            mean, scale = Z.mean(axis=0), Z.std(axis=0)
-            scale[scale < 1e-12] = 1.0
-        X, basis = compact((Z - mean) / scale)
-        solver = Solver(class_weight=self.class_weight, max_iter=self.max_iter, warm_start=True)
-        found = []
-        for C in Cs:
-            with warnings.catch_warnings():
-                if len(Cs) > 1:  # a candidate far too weak may not converge, and then loses anyway
-                    warnings.simplefilter("ignore", ConvergenceWarning)
-                solver.set_params(C=C).fit(X, y)
-            coef = (solver.coef_ if basis is None else solver.coef_ @ basis) / scale
-            found.append((coef, solver.intercept_ - coef @ mean))
-        return found
+        self.mean, self.scale = np.zeros(Z.shape[1]), np.ones(Z.shape[1])
+        if standardize:
+            self.mean, self.scale = Z.mean(axis=0), Z.std(axis=0)
+            self.scale[self.scale < 1e-12] = 1.0
+        self.X, self.basis = compact((Z - self.mean) / self.scale if standardize else Z)
+        self.y, self.quiet = y, quiet
+        self.solver = Solver(class_weight=class_weight, max_iter=max_iter, warm_start=True)
+
+    def at(self, C: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return weights [k, d] and intercepts [k] on Z."""
+        from sklearn.exceptions import ConvergenceWarning
+
+        with warnings.catch_warnings():
+            if self.quiet:  # a candidate far too weak may not converge, and then loses anyway
+                warnings.simplefilter("ignore", ConvergenceWarning)
+            self.solver.set_params(C=C).fit(self.X, self.y)
+        coef = (self.solver.coef_ if self.basis is None else self.solver.coef_ @ self.basis) / self.scale
+        return coef, self.solver.intercept_ - coef @ self.mean
 
 
 def compact(X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
