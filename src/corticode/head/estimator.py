@@ -46,10 +46,13 @@ class Estimator(Head):
 
     @property
     def is_regressor(self) -> bool:
-        """True for estimators that answer values."""
+        """True for estimators that answer values; a class that scikit-learn knows nothing of says `_estimator_type = "regressor"`."""
         from sklearn.base import is_regressor
 
-        return is_regressor(self.estimator)
+        try:
+            return is_regressor(self.estimator)
+        except AttributeError:  # no tags: not made on scikit-learn's base class
+            return getattr(self.estimator, "_estimator_type", "classifier") == "regressor"
 
     @property
     def deterministic(self) -> bool:
