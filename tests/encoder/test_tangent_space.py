@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from corticode.align.riemannian import Riemannian
 from corticode.encoder.tangent_space import TangentSpace
 from corticode.errors import BrokenDataError
 from corticode.head.logistic import LogisticRegression
@@ -54,6 +55,19 @@ def test_patterns_find_the_planted_source():
     found = encoder.patterns(head.fit(Z, y, meta, 2))
     assert found["patterns"].shape == (1, 5) and found["outputs"] == [1] and found["labels"] == [""]
     assert abs(np.corrcoef(found["patterns"][0], truth)[0, 1]) > 0.98
+
+
+@pytest.mark.parametrize("bands", [None, [[4, 20], [20, 40]]])
+def test_patterns_come_back_through_alignment(bands):
+    """Re-centring whitens the channels: its inverse belongs to the map."""
+    X, y, meta, space, truth = planted()
+    encoder, head, aligner = TangentSpace(bands_hz=bands), LogisticRegression(C=0.1), Riemannian()
+    meta = meta.assign(subject="S")
+    F = aligner.fit_source(encoder.per_window(X, space), meta)
+    found = encoder.patterns(head.fit(encoder.fit(F, y, meta).encode(F, meta, space), y, meta, 2))
+    for pattern in aligner.back(found["patterns"], found["bands"]):
+        assert abs(np.corrcoef(pattern, truth)[0, 1]) > 0.98
+    assert min(abs(np.corrcoef(pattern, truth)[0, 1]) for pattern in found["patterns"]) < 0.9
 
 
 def test_other_channels_than_those_fitted_are_refused():

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.errors import SentenceError
+from corticode.layer import spd
 from corticode.state import Stateful
 
 
@@ -63,6 +64,17 @@ class Align(Stateful):
     def forget(self) -> Self:
         """Drop what is known of targets; the source's part stays."""
         raise NotImplementedError
+
+    def back(self, patterns: np.ndarray, bands: list[int] | None) -> np.ndarray:
+        """Bring scalp patterns [k, channels] of aligned data back to the channels as recorded, for maps.
+
+        Parameters
+        ----------
+        patterns : float array [k, channels]
+        bands : list of k int, or None
+            Which band's reference each one belongs to; None: they are no sources' patterns and stay as they are.
+        """
+        return patterns
 
 
 class NoAlign(Align):
@@ -176,6 +188,13 @@ class Recentre(Align):
         """Drop what is known of targets; the source's part stays."""
         self.target = {}
         return self
+
+    def back(self, patterns: np.ndarray, bands: list[int] | None) -> np.ndarray:
+        """Return M^1/2 @ pattern, M = the source's mean reference: whitening undone for the average person."""
+        if self.source_mean is None or bands is None:
+            return patterns
+        root = spd.sqrtm(self.source_mean).reshape(-1, *self.source_mean.shape[-2:])
+        return np.stack([root[min(band, len(root) - 1)] @ pattern for band, pattern in zip(bands, patterns, strict=True)])
 
     def _take(self, domain: str, C: np.ndarray, weight: float) -> np.ndarray:
         start = (self.prior, self.source_mean) if self.prior and self.source_mean is not None else (0.0, C)

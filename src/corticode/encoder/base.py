@@ -71,6 +71,7 @@ class Encoder(Stateful):
         -------
         dict or None
             'patterns' float array [k, channels]; 'labels' list of k str (band or source, may be ''); 'outputs' list of k
-            int (the column of yhat that a pattern speaks for) or None; None where there is no such thing.
+            int (the column of yhat that a pattern speaks for) or None; 'bands' list of k int (for `Align.back`), None where
+            a pattern is not that of a source. Nothing at all (None) where the decoder has no such maps.
         """
         return None

@@ -84,7 +84,12 @@ class CSP(Covariance):
         """Return the sources' patterns, whatever the head."""
         bands, k, channels = self.patterns_.shape
         labels = [f"CSP {i + 1} {band}".strip() for band in self.band_names for i in range(k)]
-        return {"patterns": self.patterns_.reshape(bands * k, channels), "labels": labels, "outputs": None}
+        return {
+            "patterns": self.patterns_.reshape(bands * k, channels),
+            "labels": labels,
+            "outputs": None,
+            "bands": [band for band in range(bands) for _ in range(k)],
+        }
 
 
 def contrast(means: np.ndarray, n_components: int) -> tuple[np.ndarray, np.ndarray]:

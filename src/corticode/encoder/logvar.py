@@ -44,4 +44,4 @@ class LogVar(Encoder):
         if found is None:
             return None
         pattern, outputs = found
-        return {"patterns": pattern, "labels": [""] * len(pattern), "outputs": outputs}
+        return {"patterns": pattern, "labels": [""] * len(pattern), "outputs": outputs, "bands": None}

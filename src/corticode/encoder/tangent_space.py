@@ -72,4 +72,9 @@ class TangentSpace(Covariance):
         maps = (spd.sqrtm(self.reference_.reshape(-1, channels, channels)) @ source).reshape(-1, channels)
         # the sign of a source is arbitrary: let its strongest channel be positive
         maps *= np.sign(np.take_along_axis(maps, np.abs(maps).argmax(axis=1)[:, None], axis=1))
-        return {"patterns": maps, "labels": bands * len(pattern), "outputs": [k for k in outputs for _ in bands]}
+        return {
+            "patterns": maps,
+            "labels": bands * len(pattern),
+            "outputs": [k for k in outputs for _ in bands],
+            "bands": list(range(len(bands))) * len(pattern),
+        }

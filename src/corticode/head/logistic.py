@@ -70,7 +70,7 @@ class LogisticRegression(LinearModel):
 
     def notes(self) -> dict[str, Any]:
         """Return C, and what was kept whole while it was chosen."""
-        return {"C": float(np.squeeze(self.C_)), "C_chosen_by": self.chosen_by or "given"}
+        return {"C": float(np.squeeze(self.C_)), "C_chosen_by": "given" if self.C is not None else self.chosen_by}
 
     def _choose(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame) -> float:
         folds, by = inner_folds(meta, y)

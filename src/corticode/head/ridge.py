@@ -55,7 +55,7 @@ class Ridge(LinearModel):
 
     def notes(self) -> dict[str, Any]:
         """Return alpha, and what was kept whole while it was chosen."""
-        return {"alpha": float(np.squeeze(self.alpha_)), "alpha_chosen_by": self.chosen_by or "given"}
+        return {"alpha": float(np.squeeze(self.alpha_)), "alpha_chosen_by": "given" if self.alpha is not None else self.chosen_by}
 
     def _choose(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame) -> float:
         folds, by = inner_folds(meta, y)

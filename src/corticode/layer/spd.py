@@ -25,7 +25,7 @@ METRICS = ("riemann", "logeuclid", "euclid")
 # (average reference, an interpolated channel) come out near 1e-14; the worst real EEG of full rank is above 1e-9.
 FULL_RANK = 1e-11
 
-_BLOCK = 2**20  # float64 numbers worked on at a time: the copy of a block stays near the processor
+_BLOCK = 2**18  # float64 numbers worked on at a time: the copy of a block stays near the processor
 
 
 # -- covariance matrices --------------------------------------------------------------------------------------------
@@ -154,8 +154,8 @@ def _spectral(C: np.ndarray, *functions: Callable[[np.ndarray], np.ndarray], pos
 
 
 def sqrtm(C: np.ndarray) -> np.ndarray:
-    """Return the positive square root of each matrix [..., c, c]."""
-    return _spectral(C, np.sqrt)[0]
+    """Return the positive square root of each positive semidefinite matrix [..., c, c]."""
+    return _spectral(C, lambda values: np.sqrt(np.maximum(values, 0.0)), positive=False)[0]
 
 
 def invsqrtm(C: np.ndarray, floor: float = 0.0) -> np.ndarray:
