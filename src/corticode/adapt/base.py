@@ -33,7 +33,9 @@ class Adapt(Stateful):
             Names the cure.
         """
 
-    def fit(self, encoder: Encoder, head: Head, F: np.ndarray, y: np.ndarray, meta: pd.DataFrame, space: Space, n_outputs: int, seed: int) -> dict[str, Any]:
+    def fit(
+        self, encoder: Encoder, head: Head, F: np.ndarray, y: np.ndarray, meta: pd.DataFrame, space: Space, n_outputs: int, seed: int
+    ) -> dict[str, Any]:
         """Fit encoder and head in place on aligned features F [n, ...] of the source.
 
         Returns
@@ -44,6 +46,12 @@ class Adapt(Stateful):
         """
         raise NotImplementedError
 
-    def calibrate(self, encoder: Encoder, head: Head, F: np.ndarray, y: np.ndarray, meta: pd.DataFrame, space: Space, n_outputs: int, seed: int) -> dict[str, Any]:
+    def calibrate(
+        self, encoder: Encoder, head: Head, F: np.ndarray, y: np.ndarray, meta: pd.DataFrame, space: Space, n_outputs: int, seed: int
+    ) -> dict[str, Any]:
         """Go on from `fit` with few labelled windows of the target."""
         raise NotImplementedError
+
+    def predict(self, encoder: Encoder, head: Head, F: np.ndarray, meta: pd.DataFrame, space: Space) -> np.ndarray:
+        """Return answers [n, n_outputs] to aligned features F [n, ...]; `meta` is blind."""
+        return head.predict(encoder.encode(F, meta, space))

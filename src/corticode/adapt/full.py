@@ -1,0 +1,91 @@
+"""Train encoder and head together by gradients, from scratch or from given weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from corticode.adapt.base import Adapt
+from corticode.errors import SentenceError
+from corticode.objective.base import Objective
+from corticode.train import fit, infer
+from corticode.train.settings import Hardware, Training
+
+
+class Full(Adapt):
+    """All weights learn.
+
+    `calibrate` goes on training on the target's labelled windows: a fixed number of epochs at a low rate
+    (`train.calibrate_epochs`, `train.calibrate_lr`), since a few windows leave none to stop by.
+
+    Parameters
+    ----------
+    objective : Objective or None
+        None takes `objective.supervised.Supervised()`.
+    training : Training or None
+    trainer : dict, Hardware or None
+        accelerator, devices, strategy, precision.
+    logger : dict or None
+        kind ('csv', 'tensorboard' or None) and folder.
+    """
+
+    deterministic = False
+
+    def __init__(
+        self,
+        objective: Objective | None = None,
+        training: Training | None = None,
+        trainer: dict[str, Any] | Hardware | None = None,
+        logger: dict[str, Any] | None = None,
+    ):
+        if objective is None:
+            from corticode.objective.supervised import Supervised
+
+            objective = Supervised()
+        self.objective, self.training = objective, training or Training()
+        self.trainer, self.logger = trainer, logger
+        Hardware.of(trainer)
+
+    def arguments(self):
+        """Return plain arguments without the place of the curves, which is no part of a decoder."""
+        return {**super().arguments(), "logger": None}
+
+    def check(self, encoder, head):
+        """Refuse parts without gradients.
+
+        Raises
+        ------
+        SentenceError
+        """
+        if not encoder.neural:
+            raise SentenceError(f"adapt=full trains by gradients, and encoder {type(encoder).__name__} has none: use adapt=probe")
+        if not head.neural:
+            raise SentenceError(
+                f"adapt=full trains encoder and head together, and head {type(head).__name__} has no gradients: "
+                "use a neural head (corticode.head.linear.Linear), or adapt=probe"
+            )
+
+    def fit(self, encoder, head, F, y, meta, space, n_outputs, seed):
+        """Train on F, stop by rows held back from it; see `train.fit.fit` for the notes.
+
+        Raises
+        ------
+        SentenceError
+            The head does not give n_outputs answers.
+        """
+        answers = infer.predict(encoder, head, F[:1], space)
+        if answers.shape[1:] != (n_outputs,):
+            raise SentenceError(
+                f"the network gives {answers.shape[1]} answers per window and the task asks for {n_outputs}: build it with n_outputs={n_outputs}"
+            )
+        return fit.fit(encoder, head, self.objective, F, y, meta, space, self.training, seed, Hardware.of(self.trainer), self.logger)
+
+    def calibrate(self, encoder, head, F, y, meta, space, n_outputs, seed):
+        """Go on training on all of F; the scale of y stays that of the source."""
+        if not self.training.calibrate_epochs or not len(F):
+            return {}
+        settings, hardware = self.training.for_calibration, Hardware.of(self.trainer)
+        return fit.fit(encoder, head, self.objective, F, y, meta, space, settings, seed, hardware, self.logger, learn_scale=False)
+
+    def predict(self, encoder, head, F, meta, space):
+        """Return answers of the joint network."""
+        return infer.predict(encoder, head, F, space, device=Hardware.of(self.trainer).device)

@@ -1,0 +1,70 @@
+"""Represent, then fit a head in closed form or by scikit-learn: the encoder learns no label."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from corticode.adapt.base import Adapt
+from corticode.errors import SentenceError
+
+
+class Probe(Adapt):
+    """`encoder.fit`, `Z = encoder.encode`, `head.fit(Z)`.
+
+    `calibrate` leaves the encoder as the source made it and fits the head again on source and target together, the
+    target's few rows repeated until they make up `weight` of all. The source's representation is kept in memory for that,
+    and only there: a decoder that was loaded from disk cannot be calibrated.
+
+    Parameters
+    ----------
+    weight : float
+        Share of the target's labelled rows when the head is fitted again; repeating never drops a row.
+    """
+
+    def __init__(self, weight: float = 0.2):
+        if not 0 <= weight < 1:
+            raise SentenceError(f"adapt.weight={weight} is the target's share of the rows: 0 or more and below 1")
+        self.weight = float(weight)
+        self._source: tuple[np.ndarray, np.ndarray, pd.DataFrame] | None = None
+
+    def check(self, encoder, head):
+        """Refuse a head that only gradients can train.
+
+        Raises
+        ------
+        SentenceError
+        """
+        if head.neural:
+            raise SentenceError(
+                f"adapt=probe fits the head on a finished representation, and head {type(head).__name__} is trained by gradients: "
+                "use adapt=full, or a head with a fit of its own (model.head._target_=corticode.head.logistic.LogisticRegression)"
+            )
+
+    def fit(self, encoder, head, F, y, meta, space, n_outputs, seed):
+        """Fit encoder, then head."""
+        encoder.fit(F, y, meta)
+        Z = encoder.encode(F, meta, space)
+        head.fit(Z, y, meta, n_outputs)
+        self._source = (Z, np.asarray(y), meta)
+        return head.notes()
+
+    def calibrate(self, encoder, head, F, y, meta, space, n_outputs, seed):
+        """Fit the head again on source and target.
+
+        Raises
+        ------
+        SentenceError
+            The decoder was loaded from disk, without its source.
+        """
+        if not len(F):
+            return {}
+        if self._source is None:
+            raise SentenceError("adapt=probe calibrates together with the source, which a loaded decoder no longer has: fit it again")
+        Z, y_source, meta_source = self._source
+        wanted = self.weight / (1 - self.weight) * len(Z)
+        times = max(1, round(wanted / len(F)))
+        Z = np.concatenate([Z, *[encoder.encode(F, meta, space)] * times])
+        y = np.concatenate([y_source, *[np.asarray(y)] * times])
+        head.fit(Z, y, pd.concat([meta_source, *[meta] * times], ignore_index=True), n_outputs)
+        return head.notes()

@@ -1,0 +1,112 @@
+"""Networks as encoders: windows -> tokens, with gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+import torch
+
+from corticode.encoder.base import Encoder
+from corticode.errors import SentenceError
+from corticode.layer.stateful import StatefulModule
+from corticode.space import Space
+
+
+class NeuralEncoder(StatefulModule, Encoder):
+    """Base of all networks.
+
+    A network takes tensors and gives tokens: one per stretch of time, per channel or per patch, whatever it is made
+    of. A head pools or flattens them. `Encoder.per_window` stays the identity.
+
+    Parameters
+    ----------
+    n_chans : int
+    n_times : int
+        Samples per window.
+    sfreq : float, Hz
+
+    Attributes
+    ----------
+    n_features : int
+        d, the length of a token.
+    n_tokens : int
+        Tokens per window.
+    expects : Space or None
+        What trained weights were trained on; None where the network learns from scratch.
+    batch_size : int
+        Windows per forward pass when nothing is trained. Part of the result's last bits, so it is fixed.
+    """
+
+    neural = True
+    deterministic = False
+    batch_size = 256
+    n_features: int
+    n_tokens: int
+    expects: Space | None = None
+
+    def __init__(self, n_chans: int, n_times: int, sfreq: float):
+        super().__init__()
+        self.n_chans, self.n_times, self.sfreq = int(n_chans), int(n_times), float(sfreq)
+
+    def forward(self, x: torch.Tensor, space: Space | None = None, subject: torch.Tensor | None = None) -> torch.Tensor:
+        """Turn windows into tokens.
+
+        Parameters
+        ----------
+        x : float tensor [b, channels, times], space.unit
+        space : Space or None
+            For networks that read names or positions of channels.
+        subject : int tensor [b] or None
+            For networks with a layer per person.
+
+        Returns
+        -------
+        tokens : float tensor [b, n_tokens, n_features]
+        """
+        raise NotImplementedError
+
+    def check_input(self, shape: tuple[int, ...]) -> None:
+        """Refuse windows [n, channels, times] of another shape than the network was built for.
+
+        Raises
+        ------
+        SentenceError
+        """
+        if len(shape) != 3 or tuple(shape[1:]) != (self.n_chans, self.n_times):
+            raise SentenceError(
+                f"{type(self).__name__} was built for windows of {self.n_chans} channels x {self.n_times} samples at {self.sfreq:g} Hz "
+                f"and got {list(shape)}: prepare these recordings as those it was trained on"
+            )
+
+    def encode(self, features: np.ndarray, meta: pd.DataFrame | None = None, space: Space | None = None) -> np.ndarray:
+        """Return the mean over tokens, float32 [n, n_features], in evaluation mode and without gradients."""
+        self.check_input(np.shape(features))
+        device = next((parameter.device for parameter in self.parameters()), torch.device("cpu"))
+        parts = []
+        with evaluating(self):
+            for x in tensors(features, self.batch_size):
+                parts.append(self(x.to(device), space).mean(dim=1).float().cpu().numpy())
+        return np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
+
+
+@contextmanager
+def evaluating(*modules: torch.nn.Module) -> Iterator[None]:
+    """Switch dropout, batch statistics and gradients off, and put them back as they were."""
+    modes = [module.training for module in modules]
+    try:
+        for module in modules:
+            module.eval()
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.train(mode)
+
+
+def tensors(features: np.ndarray, batch_size: int) -> Iterator[torch.Tensor]:
+    """Give [n, ...] as float32 tensors [b, ...] in order, copying one batch at a time out of a memory map."""
+    for first in range(0, len(features), batch_size):
+        yield torch.from_numpy(np.array(features[first : first + batch_size], dtype=np.float32))

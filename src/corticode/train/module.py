@@ -1,0 +1,110 @@
+"""The one LightningModule: an encoder, a head and the objective that joins them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+
+from corticode.objective.base import Objective
+from corticode.space import Space
+from corticode.train.optimizer import adamw, warmup_cosine
+from corticode.train.settings import Training
+
+
+class Learner(lightning.LightningModule):
+    """Trains encoder and head in place.
+
+    Parameters
+    ----------
+    encoder : NeuralEncoder
+    head : NeuralHead
+    objective : Objective
+    training : Training
+    space : Space
+    seed : int
+        Of dropout and all else that is drawn while training.
+
+    Attributes
+    ----------
+    history : list of dict
+        One per epoch, plain numbers. Part of the state dict, since that is what comes back from other processes.
+    """
+
+    def __init__(self, encoder: Any, head: Any, objective: Objective, training: Training, space: Space, seed: int):
+        super().__init__()
+        self.encoder, self.head, self.objective = encoder, head, objective
+        self.training_settings, self.space, self.seed = training, space, seed
+        self.history: list[dict[str, float]] = []
+        self.best_epoch: int | None = None
+        self._sums: dict[str, dict[str, Any]] = {}
+
+    def on_fit_start(self) -> None:
+        """Give each process its own dropout."""
+        torch.manual_seed(self.seed + 7919 * self.global_rank)
+
+    def training_step(self, batch, index):
+        """Return the loss of one batch [b, ...], [b]."""
+        return self._losses("train", batch)["loss"]
+
+    def validation_step(self, batch, index):
+        """Add one batch of held-back rows to the epoch's means."""
+        self._losses("val", batch)
+
+    def _losses(self, part: str, batch: Any) -> dict[str, torch.Tensor]:
+        x, y = batch
+        losses = self.objective(self.encoder, self.head, x, y, self.space)
+        sums = self._sums.setdefault(part, {"n": 0})
+        sums["n"] += len(x)
+        for name, value in losses.items():
+            # summed on the device: asking for the number here would stop a GPU at every step
+            sums[name] = sums.get(name, 0.0) + value.detach().double() * len(x)
+        return losses
+
+    def on_validation_start(self) -> None:
+        """Make all processes judge one and the same network: batch statistics are those of the first."""
+        if self.trainer.world_size > 1:
+            for buffer in self.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
+    def take_means(self) -> dict[str, float]:
+        """Return this epoch's means ('train_loss', 'val_accuracy' ...) and start the next epoch's."""
+        means = {
+            f"{part}_{name}": float(total) / sums["n"] for part, sums in self._sums.items() for name, total in sums.items() if name != "n"
+        }
+        self._sums = {}
+        return means
+
+    def configure_optimizers(self):
+        """AdamW, warm-up and cosine, per step."""
+        settings = self.training_settings
+        n_steps = int(self.trainer.estimated_stepping_batches)
+        n_warmup = round(n_steps * min(1.0, settings.warmup_epochs / settings.max_epochs))
+        optimizer = adamw((self.encoder, self.head), settings.lr, settings.weight_decay)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": warmup_cosine(optimizer, n_warmup, n_steps), "interval": "step"}}
+
+    # -- the way back from other processes ------------------------------------------------------------------------
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what is learned beside weights."""
+        return {"history": self.history, "best_epoch": self.best_epoch}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take it back."""
+        self.history, self.best_epoch = state["history"], state["best_epoch"]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # only a process started for the fit unpickles a learner, and it shall be as quiet as its parent
+        super().__setstate__(state)
+        silence()
+
+
+def silence() -> dict[str, int]:
+    """Keep Lightning's banners and tips off the screen; return the levels that were set before."""
+    names = ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero")
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return before
