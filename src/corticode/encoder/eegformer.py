@@ -164,7 +164,7 @@ def _bands(n_times: int, sfreq: float, low_hz: float, high_hz: float) -> torch.T
             f"({n_times} samples at {sfreq:g} Hz): take longer windows"
         )
     frequencies = torch.fft.rfftfreq(n_times, 1 / sfreq, dtype=torch.float64)
-    last = min(high_hz, sfreq / 2) - _WIDTH_HZ / 2
-    centres = torch.arange(low_hz + _WIDTH_HZ / 2, last + 1e-9, _STEP_HZ, dtype=torch.float64)
+    n_bands = max(0, math.floor((min(high_hz, sfreq / 2) - low_hz - _WIDTH_HZ) / _STEP_HZ + 1e-9 + 1))
+    centres = low_hz + _WIDTH_HZ / 2 + _STEP_HZ * torch.arange(n_bands, dtype=torch.float64)
     inside = ((frequencies[:, None] - centres).abs() <= _WIDTH_HZ / 2 + 1e-9).double()
     return (inside / inside.sum(dim=0) / n_times).float()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 import lightning.pytorch as lightning
@@ -99,6 +100,7 @@ class Learner(lightning.LightningModule):
         # only a process started for the fit unpickles a learner, and it shall be as quiet as its parent
         super().__setstate__(state)
         silence()
+        warnings.simplefilter("ignore")
 
 
 def silence() -> dict[str, int]:

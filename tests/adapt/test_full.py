@@ -1,0 +1,129 @@
+"""adapt=full: the joint network, what it refuses, and how it goes on with few labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from corticode import catalogue
+from corticode.adapt.full import Full
+from corticode.encoder.base import Encoder
+from corticode.encoder.eegformer import EEGFormer
+from corticode.errors import SentenceError
+from corticode.head.base import Head
+from corticode.head.linear import Linear
+from corticode.objective.supervised import Supervised
+from corticode.train.settings import Training
+
+
+def parts(n_outputs=2, kind="probability"):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = EEGFormer(6, 128, 128.0)
+        return encoder, Linear(encoder.n_features, n_outputs, encoder.n_tokens, pool="flatten", kind=kind)
+
+
+def full(**settings):
+    return Full(
+        training=Training(**{"max_epochs": 10, "batch_size": 24, "lr": 0.003, "warmup_epochs": 1, **settings}),
+        trainer={"accelerator": "cpu"},
+    )
+
+
+@pytest.fixture
+def rows(windows):
+    return np.asarray(windows.X), (windows.meta["event"] == "right_hand").to_numpy().astype(int), windows.meta, windows.space
+
+
+def test_eegformer_learns_people_it_was_not_shown(rows):
+    X, y, meta, space = rows
+    test = (meta.subject == "S4").to_numpy()
+    encoder, head = parts()
+    adapt = full()
+    notes = adapt.fit(encoder, head, X[~test], y[~test], meta[~test].reset_index(drop=True), space, 2, 0)
+    yhat = adapt.predict(encoder, head, X[test], meta[test], space)
+    assert yhat.shape == (24, 2) and np.allclose(yhat.sum(1), 1, atol=1e-6)
+    assert (yhat.argmax(1) == y[test]).mean() >= 0.8
+    assert "1 of 3 people" in notes["selection"]
+
+
+def test_answers_do_not_depend_on_company(rows):
+    X, _, meta, space = rows
+    encoder, head = parts()
+    adapt = full()
+    whole = adapt.predict(encoder, head, X, meta, space)
+    assert np.allclose(adapt.predict(encoder, head, X[7:8], meta[7:8], space), whole[7:8], atol=1e-6)
+
+
+def test_calibration_moves_towards_the_target(rows):
+    X, y, meta, space = rows
+    encoder, head = parts()
+    adapt = full(max_epochs=4, calibrate_epochs=10, calibrate_lr=3e-3)
+    adapt.fit(encoder, head, X, y, meta, space, 2, 0)
+    few, before = slice(0, 8), encoder.state()
+    first = adapt.predict(encoder, head, X[few], meta[few], space)
+    notes = adapt.calibrate(encoder, head, X[few], 1 - y[few], meta[few], space, 2, 0)  # a person whose hands are swapped
+    after = adapt.predict(encoder, head, X[few], meta[few], space)
+    swapped = 1 - y[few]
+    assert after[np.arange(8), swapped].mean() > first[np.arange(8), swapped].mean() + 0.05
+    assert len(notes["history"]) == 10 and "no inner validation" in notes["selection"]
+    assert not np.array_equal(before["embed.weight"], encoder.state()["embed.weight"])
+
+
+def test_calibration_with_nothing_changes_nothing(rows):
+    X, y, meta, space = rows
+    encoder, head = parts()
+    before = encoder.state()
+    assert full().calibrate(encoder, head, X[:0], y[:0], meta[:0], space, 2, 0) == {}
+    assert full(calibrate_epochs=0).calibrate(encoder, head, X[:4], y[:4], meta[:4], space, 2, 0) == {}
+    assert all(np.array_equal(v, encoder.state()[k]) for k, v in before.items())
+
+
+def test_calibration_keeps_the_scale_of_the_source(rows):
+    X, _, meta, space = rows
+    age = np.linspace(20, 80, len(X))
+    encoder, head = parts(1, "value")
+    adapt = full(max_epochs=1, calibrate_epochs=1)
+    adapt.fit(encoder, head, X, age, meta, space, 1, 0)
+    scale = head.y_mean.item(), head.y_sd.item()
+    adapt.calibrate(encoder, head, X[:4], age[:4], meta[:4], space, 1, 0)
+    assert (head.y_mean.item(), head.y_sd.item()) == scale
+
+
+def test_parts_without_gradients_are_refused():
+    encoder, head = parts()
+    with pytest.raises(SentenceError, match="encoder Encoder has none: use adapt=probe"):
+        full().check(Encoder(), head)
+    with pytest.raises(SentenceError, match="head Head has no gradients"):
+        full().check(encoder, Head())
+    full().check(encoder, head)
+
+
+def test_a_network_with_too_few_answers_is_refused(rows):
+    X, y, meta, space = rows
+    encoder, head = parts(2)
+    with pytest.raises(SentenceError, match="gives 2 answers per window and the task asks for 4"):
+        full().fit(encoder, head, X, y, meta, space, 4, 0)
+
+
+def test_an_unknown_trainer_key_is_refused_at_once():
+    with pytest.raises(SentenceError, match=r"trainer\.gpus"):
+        Full(trainer={"gpus": 1})
+
+
+def test_arguments_make_a_twin():
+    adapt = Full(Supervised(0.1), Training(lr=0.5), {"accelerator": "cpu"}, {"kind": "csv", "folder": "/somewhere"})
+    config = catalogue.plain(adapt)
+    twin = catalogue.make(config)
+    assert twin.training == adapt.training and twin.objective.label_smoothing == 0.1 and twin.trainer == {"accelerator": "cpu"}
+    assert "/somewhere" not in str(config)
+
+
+def test_meta_may_be_any_table_of_identity(rows):
+    X, y, meta, space = rows
+    encoder, head = parts()
+    one = meta.assign(subject="S1", session="0", run="", recording="a", trial=np.arange(len(meta)), onset_s=np.arange(len(meta)) * 5.0)
+    notes = full(max_epochs=1).fit(encoder, head, X, y, pd.DataFrame(one), space, 2, 0)
+    assert "the last 20 of 96 windows" in notes["selection"]

@@ -1,0 +1,64 @@
+"""EEGNet has the published sizes, and its parts do what the paper says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from corticode.encoder.eegnet import EEGNet
+from corticode.head.linear import Linear
+
+
+@pytest.mark.parametrize(
+    "n_chans,n_times,sfreq,kernel,n_outputs,count",
+    [
+        (22, 512, 128.0, None, 4, 2484),  # the number that braindecode lists
+        (22, 1000, 250.0, 64, 4, 3444),
+        (22, 1000, 250.0, None, 4, 3932),
+        (64, 128, 128.0, None, 4, 512 + 16 + 64 * 16 + 32 + 256 + 256 + 32 + 64 * 4 + 4),
+    ],
+)
+def test_number_of_parameters(n_chans, n_times, sfreq, kernel, n_outputs, count):
+    encoder = EEGNet(n_chans, n_times, sfreq, kernel_length=kernel)
+    head = Linear(encoder.n_features, n_outputs, encoder.n_tokens, pool="flatten", max_norm=0.25)
+    assert encoder.n_parameters + head.n_parameters == count
+
+
+def test_kernel_is_half_a_second():
+    assert EEGNet(3, 320, 160.0).temporal.kernel_size == (1, 80)
+    assert EEGNet(3, 320, 160.0, kernel_length=33).temporal.kernel_size == (1, 33)
+
+
+@pytest.mark.parametrize("kernel", [64, 65])
+def test_convolutions_keep_the_length_as_keras_does(kernel):
+    encoder = EEGNet(2, 128, 128.0, kernel_length=kernel).eval()
+    seen = {}
+    encoder.temporal.register_forward_hook(lambda module, inputs, output: seen.update(output=output))
+    x = torch.randn(3, 2, 128, generator=torch.Generator().manual_seed(0))
+    encoder(x)
+    wanted = torch.nn.functional.conv2d(x[:, None], encoder.temporal.weight, padding="same")
+    assert torch.allclose(seen["output"], wanted, atol=1e-6)
+
+
+def test_spatial_filters_have_norm_one_at_most():
+    encoder = EEGNet(4, 128, 128.0).eval()
+    x = torch.randn(2, 4, 128, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        encoder.spatial.weight.mul_(100)
+        long = encoder(x)
+        norm = encoder.spatial.weight.flatten(1).norm(dim=1)
+        encoder.spatial.weight.div_(norm[:, None, None, None])
+        assert torch.allclose(encoder(x), long, atol=1e-5)
+        encoder.spatial.weight.mul_(0.5)  # inside the ball, length counts
+        assert not torch.allclose(encoder(x), long, atol=1e-3)
+
+
+def test_tokens_follow_time():
+    encoder = EEGNet(3, 320, 128.0).eval()
+    x = torch.zeros(1, 3, 320)
+    late = x.clone()
+    late[..., 300:] = 50
+    change = (encoder(late) - encoder(x)).abs().sum(dim=2)[0].detach().numpy()
+    assert change.shape == (10,)
+    assert np.argmax(change) >= 8 and change[:5].max() < 1e-6
