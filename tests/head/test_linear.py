@@ -41,7 +41,7 @@ def test_probabilities_are_the_softmax():
     head = Linear(4, 3)
     p = head.predict(TOKENS.numpy())
     assert head.yhat_kind == "probability"
-    assert np.allclose(p.sum(axis=1), 1, atol=1e-6)
+    assert np.allclose(p.sum(axis=1), 1, atol=1e-12)
     assert np.allclose(p, head(TOKENS).softmax(1).detach().numpy(), atol=1e-6)
     assert np.allclose(head.predict(TOKENS.mean(1).numpy()), p, atol=1e-6)
 

@@ -60,7 +60,7 @@ def test_groups_are_held_back_in_their_shares(seed):
 
 
 def test_a_class_that_one_person_has_is_kept_to_learn_from():
-    meta, y = table(2, 1, 1)
+    meta, _ = table(2, 1, 1)
     patient = (meta.subject == "S0").to_numpy().astype(int)
     inner = inner_validation(meta, patient, 0.5, 0)
     check_parts(meta, inner)

@@ -151,10 +151,10 @@ def test_the_same_seed_gives_the_same_bits(rows):
 
 def test_the_global_random_state_is_left_alone(rows):
     torch.manual_seed(5)
-    before, numpy_before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    before, numpy_before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     one = train(rows)[2]["history"]
     assert torch.equal(before, torch.random.get_rng_state())
-    assert np.array_equal(numpy_before, np.random.get_state()[1])
+    assert np.array_equal(numpy_before, np.random.get_state()[1])  # noqa: NPY002
     torch.manual_seed(6)
     assert train(rows)[2]["history"] == one
 

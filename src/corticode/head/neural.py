@@ -66,12 +66,12 @@ class NeuralHead(StatefulModule, Head):
         raise SentenceError(f"head {type(self).__name__} is trained with its encoder: use adapt=full, or a head with a fit of its own")
 
     def predict(self, Z: np.ndarray) -> np.ndarray:
-        """Return answers [n, n_outputs] for a representation [n, d] (one token) or [n, tokens, d]."""
+        """Return answers [n, n_outputs], float64, for a representation [n, d] (one token) or [n, tokens, d]."""
         tokens = torch.from_numpy(np.array(Z, dtype=np.float32))
         mode = self.training
         self.eval()
         try:
             with torch.no_grad():
-                return self.answer(self(tokens if tokens.ndim == 3 else tokens[:, None]).float()).numpy()
+                return self.answer(self(tokens if tokens.ndim == 3 else tokens[:, None]).double()).numpy()
         finally:
             self.train(mode)

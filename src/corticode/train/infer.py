@@ -10,7 +10,9 @@ from corticode.space import Space
 
 
 def predict(encoder: Any, head: Any, F: np.ndarray, space: Space | None = None, device: str = "cpu") -> np.ndarray:
-    """Return answers [n, n_outputs], float32, in evaluation mode, without gradients and in full precision.
+    """Return answers [n, n_outputs], float64, in evaluation mode, without gradients and in full precision.
+
+    Probabilities are made in 64 bits, so that they sum to 1 for whoever checks.
 
     Parameters
     ----------
@@ -29,7 +31,7 @@ def predict(encoder: Any, head: Any, F: np.ndarray, space: Space | None = None, 
     try:
         with evaluating(encoder, head):
             for x in tensors(F, encoder.batch_size):
-                parts.append(head.answer(head(encoder(x.to(device), space)).float()).cpu().numpy())
+                parts.append(head.answer(head(encoder(x.to(device), space)).double()).cpu().numpy())
     finally:
         encoder.cpu(), head.cpu()
-    return np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
+    return np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float64)
