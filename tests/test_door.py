@@ -118,7 +118,7 @@ def test_network(run):
     torch.manual_seed(0)
     net = Power()
     before = net.out.weight.detach().clone()
-    result = run(net, data, overrides=["own.train.max_epochs=60", "own.train.lr=0.05"])
+    result = run(net, data, overrides=["model.train.max_epochs=60", "model.train.lr=0.05"])
     assert torch.equal(net.out.weight, before), "the prototype was trained: folds would share weights"
     assert result.headline > 0.8
     again = result.decoder.predict(data.blind())
@@ -177,9 +177,9 @@ model:
 
 def command(folder, *words):
     process = subprocess.run(
-        [sys.executable, "-m", "corticode.cli", *words], cwd=folder, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    return process.returncode, process.stdout + process.stderr
+        [sys.executable, "-m", "corticode.cli", *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return process.returncode, process.stdout
 
 
 SMALL = ("data.n_subjects=2", "data.n_trials=10", "progress=off", "refit=false")

@@ -111,33 +111,38 @@ def train(argv: list[str]) -> int:
     from corticode.compose import resolved
 
     OmegaConf.register_new_resolver("unique", lambda: uuid.uuid4().hex[:4], use_cache=True, replace=True)
-    failures: list[BaseException] = []
+    failures: list[Exception] = []
 
     def task(cfg) -> float:
         from corticode.experiment import run_config
         from corticode.report.table import headline_line, subject_table
 
         folder = Path(HydraConfig.get().runtime.output_dir)
-        sweep = HydraConfig.get().mode.name == "MULTIRUN"
         try:
-            result = run_config(resolved(cfg), folder, command=" ".join(["corticode train", *argv]))
-        except CorticodeError as error:
+            plain = resolved(cfg, HydraConfig.get().runtime.choices)
+            result = run_config(plain, folder, command=" ".join(["corticode train", *argv]))
+        except Exception as error:
+            # kept for later, since Hydra would talk about it at length; the other jobs of a sweep run on
             _remove_if_empty(folder)
-            if not sweep:
-                raise
-            # one refused sentence does not stop the sweep; the exit status tells at its end
             failures.append(error)
-            print(f"corticode: {error}", file=sys.stderr)
+            if HydraConfig.get().mode.name == "MULTIRUN":
+                say(error)
             return float("nan")
         print(subject_table(result.scores, result.summary["metric"]))
         print(f"folder: {folder}")
-        print(headline_line(result.summary))
+        print(headline_line(result.summary), flush=True)
         return result.headline
 
     sys.path.insert(0, str(Path.cwd()))  # model._target_=my_module.MyNet finds the user's own module
+    before = sys.argv
     sys.argv = ["corticode", *_arguments(argv)]
-    hydra.main(version_base="1.3", config_path=str(catalogue.conf_folder()), config_name="config")(task)()
-    return 2 if failures else 0
+    try:
+        hydra.main(version_base="1.3", config_path=str(catalogue.conf_folder()), config_name="config")(task)()
+    finally:
+        sys.argv = before
+    if failures:
+        raise failures[0]
+    return 0
 
 
 def _remove_if_empty(folder: Path) -> None:

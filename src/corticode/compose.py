@@ -32,14 +32,14 @@ def compose(overrides: Sequence[str], config_dir: str | Path | None = None) -> d
     try:
         with initialize_config_dir(version_base="1.3", config_dir=str(catalogue.conf_folder())):
             cfg = hydra_compose(config_name="config", overrides=list(overrides), return_hydra_config=True)
-            return resolved(cfg)
+            return resolved(cfg, cfg.hydra.runtime.choices)
     except (HydraException, OmegaConfBaseException) as error:
         raise explained(error) from error
     finally:
         GlobalHydra.instance().clear()
 
 
-def resolved(cfg: Any) -> dict[str, Any]:
+def resolved(cfg: Any, choices: Any) -> dict[str, Any]:
     """Return plain values, with the chosen entries under `choices` (aliases replaced by what they stand for).
 
     Raises
@@ -49,7 +49,7 @@ def resolved(cfg: Any) -> dict[str, Any]:
     """
     from omegaconf import OmegaConf
 
-    runtime = OmegaConf.to_container(cfg.hydra.runtime.choices)
+    runtime = OmegaConf.to_container(choices)
     for word in ("data", "task", "prepare", "split", "model", "adapt", "align", "engine", "trainer"):
         if not isinstance(runtime.get(word), str):
             raise SentenceError(

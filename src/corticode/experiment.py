@@ -252,7 +252,7 @@ def models_of(cfg: Mapping[str, Any], model: Any) -> list[tuple[str, dict[str, A
 def _named(cfg: Mapping[str, Any], name: str, thing: Any) -> list[tuple[str, dict[str, Any], Any]]:
     if isinstance(thing, dict):  # a configuration, composed from a name
         return [(name, thing, None)]
-    training = {k: cfg["own"][k] for k in ("objective", "train")} if is_network(thing) else {}
+    training = {k: cfg["model"][k] for k in ("objective", "train")} if is_network(thing) else {}
     return [(name, {"name": name, **training}, thing)]
 
 
@@ -349,7 +349,8 @@ def run(
         else {}
     )
     configs = {key: compose([f"model={entry}", *chosen], config_dir) for key, entry in names.items()}
-    cfg = next(iter(configs.values())) if configs else compose(["model=own", *chosen], config_dir)
+    only_names = isinstance(model, str) or (isinstance(model, dict) and len(names) == len(model))
+    cfg = next(iter(configs.values())) if only_names else compose(["model=own", *chosen], config_dir)
     if isinstance(model, dict):
         # a name in a dict brings its own way of learning along
         model = {k: ({**configs[k]["model"], "adapt": configs[k]["adapt"]} if k in configs else v) for k, v in model.items()}

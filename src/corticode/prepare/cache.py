@@ -112,6 +112,7 @@ def _make(recordings, prepare, tmp, info, n_jobs, progress) -> None:
         notes.extend(f"{recordings[i].name}: {line}" for line in said)
         if len(table):
             groups.setdefault((space, length), []).append((parts_folder / f"{i}.npy", table))
+            info["overlap"] |= _share_samples(table, length / space.sfreq)
     if not groups:
         raise MissingDataError(
             "no window was cut from any recording: the events do not match, or every window was rejected"
@@ -130,6 +131,12 @@ def _make(recordings, prepare, tmp, info, n_jobs, progress) -> None:
     shutil.rmtree(parts_folder, ignore_errors=True)
     meta = pd.concat([table for parts in groups.values() for _, table in parts], ignore_index=True)
     write_table(tmp, meta, [space.to_dict() for space, _ in groups], {**info, "notes": notes})
+
+
+def _share_samples(table: pd.DataFrame, seconds: float) -> bool:
+    """Return True when windows of one recording stand closer than they are long (sliding ones, or cues in quick succession)."""
+    onsets = np.sort(table["onset_s"].to_numpy(dtype=float))
+    return bool(len(onsets) > 1 and np.diff(onsets).min() < seconds - 1e-6)
 
 
 def _one(recording: Recording, prepare: Prepare, path: Path) -> tuple[pd.DataFrame, Space, int, list[str]]:
