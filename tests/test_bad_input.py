@@ -196,12 +196,12 @@ def test_damaged_cache_is_named(windows, tmp_path):
 
 def test_missing_data_says_what_to_run_meanwhile(corticode_says, tmp_path, monkeypatch):
     import pooch
+    import requests
 
     def offline(*args, **kwargs):
-        raise OSError("no network")
+        raise requests.ConnectionError("no network")
 
     monkeypatch.setattr(pooch, "retrieve", offline)
-    monkeypatch.setattr("socket.create_connection", offline)
     monkeypatch.setenv("MNE_DATA", str(tmp_path / "empty"))
     refused(corticode_says("train", "data=bci_iv_2a", "model=logvar_lda"), "A01T.mat", "data=simulated")
 

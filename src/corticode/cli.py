@@ -82,17 +82,19 @@ def cause_of(error: BaseException) -> BaseException:
     """Return the error that can be explained: ours, if it stands anywhere in the chain; composition and disk errors explained."""
     from corticode import store
 
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, CorticodeError):
-            return seen
-        seen = seen.__cause__ or seen.__context__
-    if isinstance(error, OSError):
-        return store.explained(error, Path(error.filename or "."))
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:  # an error may name itself as its cause
+        if isinstance(link, CorticodeError):
+            return link
+        chain.append(link)
+        link = link.__cause__ or link.__context__
     if type(error).__module__.split(".")[0] in ("hydra", "omegaconf"):
         from corticode.compose import explained
 
         return explained(error)  # type: ignore[arg-type]
+    if isinstance(error, OSError):
+        return store.explained(error, Path(error.filename or "."))
     return error
 
 

@@ -223,7 +223,7 @@ class Decoder:
             "notes": {k: v for k, v in self.notes.items() if k not in ("history",)},
             **facts,
         }
-        state = {f"{name}.{k}": np.ascontiguousarray(v) for name in ("encoder", "head", "align") for k, v in parts[name].state().items()}
+        state = {f"{name}.{k}": np.asarray(v, order="C") for name in ("encoder", "head", "align") for k, v in parts[name].state().items()}
         if folder.exists():
             shutil.rmtree(folder)
         with store.writing(folder) as tmp:
