@@ -104,14 +104,14 @@ class Decoder:
     def align(self, blind: Windows) -> Self:
         """Take in unlabelled rows of the target before it is predicted."""
         self._check_blind(blind, "align")
-        self._aligned(blind, blind.meta, lambda F, meta: self.aligner.observe(F, meta) and F)
+        self.aligner.observe(np.asarray(blind.X) if self._on_signal else self._features(blind), blind.meta)
         return self
 
     def calibrate(self, labelled: Windows) -> Self:
         """Go on learning from few labelled rows of the target, which also serve its alignment."""
         if labelled.y is None:
             raise GuardError("calibrate needs labelled windows")
-        ordered = labelled[in_time(labelled.meta, np.arange(len(labelled)))]
+        ordered = _in_time(labelled)
         meta = ordered.blind(self.uses).meta
         F = self._aligned(ordered, meta, self.aligner.transform)
         self.adapter.calibrate(self.encoder, self.head, F, ordered.y, meta, self.space, self.n_outputs, self.seed)
@@ -131,7 +131,8 @@ class Decoder:
     def update(self, blind: Windows) -> Self:
         """Remember blind rows that were predicted as the past of those to come."""
         self._check_blind(blind, "update")
-        self._aligned(blind, blind.meta, self.aligner.transform)
+        ordered = _in_time(blind)
+        self._aligned(ordered, ordered.meta, self.aligner.transform)
         return self
 
     def encode(self, blind: Windows) -> np.ndarray:
@@ -141,6 +142,16 @@ class Decoder:
         result = np.empty_like(Z)
         result[order] = Z
         return result
+
+    def patterns(self) -> dict[str, Any] | None:
+        """Return scalp patterns of a linear decoder as recorded, alignment undone: 'patterns' [k, channels] and 'labels'; else None."""
+        found = self.encoder.patterns(self.head)
+        if found is None:
+            return None
+        outputs = found.get("outputs") or [None] * len(found["labels"])
+        spoken_for = ["" if k is None or not self.classes else self.classes[k] for k in outputs]
+        labels = [" ".join(part for part in both if part) for both in zip(spoken_for, found["labels"], strict=True)]
+        return {"patterns": self.aligner.back(np.asarray(found["patterns"], dtype=float), found.get("bands")), "labels": labels}
 
     def predictions(self, windows: Windows, **facts: Any) -> Predictions:
         """Predict labelled windows blindly and put the truth beside it, for scoring."""
@@ -160,9 +171,13 @@ class Decoder:
 
     def _aligned(self, windows: Windows, meta: pd.DataFrame, act: Callable[[np.ndarray, pd.DataFrame], np.ndarray]) -> np.ndarray:
         """Return features after `act` of the aligner, on the signal or on SPD features, as the aligner wants."""
-        if self.aligner.acts_on == "signal" or (self.aligner.acts_on == "feature" and not self.encoder.spd):
+        if self._on_signal:
             return self.encoder.per_window(act(np.asarray(windows.X), meta), self.space)
         return act(self._features(windows), meta)
+
+    @property
+    def _on_signal(self) -> bool:
+        return self.aligner.acts_on == "signal" or (self.aligner.acts_on == "feature" and not self.encoder.spd)
 
     def _features(self, windows: Windows) -> np.ndarray:
         if self.features is not None and not self.encoder.neural:
@@ -277,6 +292,10 @@ class Decoder:
         )
         decoder.notes, decoder.fitted = plain["notes"], True
         return decoder
+
+
+def _in_time(windows: Windows) -> Windows:
+    return windows[in_time(windows.meta, np.arange(len(windows)))]
 
 
 def _plain_part(part: Any) -> dict[str, Any]:

@@ -194,7 +194,9 @@ def home(cfg: Mapping[str, Any]) -> Path:
 def prepared(cfg: Mapping[str, Any], data: Any = None, n_jobs: int = 1, show: Any = None) -> Windows:
     """Return the prepared windows of `cfg.data`, or of one's own data, from the cache when it has them."""
     if data is not None and not isinstance(data, str):
-        return _own_windows(data, home(cfg) / "prepared")
+        windows = _own_windows(data)
+        # workers open windows by path
+        return windows if windows.is_kept else windows.keep(home(cfg) / "prepared")
     from corticode.prepare.cache import windows_of
 
     dataset = catalogue.make(cfg["data"])
@@ -209,32 +211,21 @@ def prepared(cfg: Mapping[str, Any], data: Any = None, n_jobs: int = 1, show: An
     return windows
 
 
-def _own_windows(data: Any, prepared: Path) -> Windows:
-    """Put one's own arrays where workers can open them by path."""
-    import hashlib
-
-    if hasattr(data, "get_data") and hasattr(data, "event_id"):
-        data = Windows.from_epochs(data)
-    elif isinstance(data, tuple):
-        if len(data) != 3 or "sfreq" not in getattr(data[2], "columns", []):
-            raise SentenceError(
-                "a tuple of data is (X, y, meta) with a column `sfreq` in meta; else give "
-                "corticode.Windows.from_arrays(X, y, sfreq=..., subject=..., ch_names=...)"
-            )
-        X, y, meta = data
-        data = Windows.from_arrays(X, y, sfreq=float(meta["sfreq"].iloc[0]), meta=meta.drop(columns="sfreq"))
-    if not isinstance(data, Windows):
-        raise SentenceError(f"data is a {type(data).__name__}: give a name, mne.Epochs, (X, y, meta) or corticode.Windows")
-    if data.folder is not None:
+def _own_windows(data: Any) -> Windows:
+    """Return one's own data as Windows."""
+    if isinstance(data, Windows):
         return data
-    digest = hashlib.sha256()
-    for _, X, where in data.parts():
-        digest.update(where.tobytes())
-        digest.update(np.ascontiguousarray(X).tobytes())
-    digest.update(data.meta.to_csv().encode())
-    spaces = [block.space.to_dict() for block in data.blocks]
-    data.info["key"] = store.key({"arrays": digest.hexdigest(), "spaces": spaces})
-    return data.save(prepared / data.info["key"][:32])
+    if hasattr(data, "get_data") and hasattr(data, "event_id"):
+        return Windows.from_epochs(data)
+    if not isinstance(data, tuple):
+        raise SentenceError(f"data is a {type(data).__name__}: give a name, mne.Epochs, (X, y, meta) or corticode.Windows")
+    if len(data) != 3 or "sfreq" not in getattr(data[2], "columns", []):
+        raise SentenceError(
+            "a tuple of data is (X, y, meta) with a column `sfreq` in meta; else give "
+            "corticode.Windows.from_arrays(X, y, sfreq=..., subject=..., ch_names=...)"
+        )
+    X, y, meta = data
+    return Windows.from_arrays(X, y, sfreq=float(meta["sfreq"].iloc[0]), meta=meta.drop(columns="sfreq"))
 
 
 # -- 3 models ---------------------------------------------------------------------------------------------------------
@@ -330,8 +321,7 @@ def run(
     own_data = not isinstance(data, str)
     words: dict[str, Any] = {"task": task, "prepare": prepare, "align": align, "adapt": adapt, "split": split}
     if own_data:
-        if not isinstance(data, Windows):
-            data = _own_windows(data, home(compose([])) / "prepared")
+        data = _own_windows(data)
         regression = "value" in data.meta and "event" not in data.meta
         words["task"] = task or ("regression" if regression else "classification")
         words["split"] = split or ("loso" if data.meta["subject"].nunique() > 1 else "within_session")

@@ -119,7 +119,8 @@ class Recipe:
         from corticode.encoder.identity import Identity as Raw
         from corticode.head.estimator import Estimator
 
-        return Raw(), Estimator(clone(thing)), False
+        # an estimator that draws random numbers draws the same ones for the same seed
+        return Raw(), Estimator(clone(thing), random_state=offers["random_state"]), False
 
     def _is_neural(self) -> bool:
         if self.own is not None:

@@ -110,7 +110,9 @@ def explained(error: OSError, path: Path) -> Exception:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(f"no right to write to {folder}: choose another folder with hydra.run.dir= (outputs) or paths.data= (caches)")
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG):
-        return StoreError(f"cannot make {error.filename or folder}: {os.strerror(error.errno)}; choose another folder with hydra.run.dir= or paths.data=")
+        return StoreError(
+            f"cannot make {error.filename or folder}: {os.strerror(error.errno)}; choose another folder with hydra.run.dir= or paths.data="
+        )
     return error
 
 

@@ -10,6 +10,7 @@ A Windows that lives in a folder pickles as path + rows: workers open the arrays
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from corticode import store
-from corticode.errors import BrokenDataError, MissingDataError, SentenceError
+from corticode.errors import BrokenDataError, MissingDataError, SentenceError, StoreError
 from corticode.space import HOUSE_UNIT, Space, unit_factor
 
 # Who and when. All other columns of `meta` are outcomes, and `blind()` takes them away.
@@ -88,8 +89,9 @@ class Windows:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        shapes = " + ".join(f"[{len(where)}, {space.names.__len__()}, {X.shape[2]}]" for space, X, where in self.parts(read=False))
-        return f"<Windows {shapes or '[0]'} {self.space_or_none() and self.space.unit} | {self.meta['subject'].nunique()} subjects>"
+        shapes = " + ".join(f"[{len(where)}, {len(space)}, {X.shape[2]}]" for space, X, where in self.parts(read=False))
+        units = ", ".join(dict.fromkeys(block.space.unit for block in self.blocks))
+        return f"<Windows {shapes or '[0]'} {units} | {self.meta['subject'].nunique()} subjects>"
 
     def space_or_none(self) -> Space | None:
         """Return the Space if all blocks have the same one."""
@@ -193,30 +195,63 @@ class Windows:
         """Content hash of the whole set (not of the shown rows); '' for arrays in memory."""
         return str(self.info.get("key", ""))
 
+    def content_key(self) -> str:
+        """Return the hash of all that `save` would write: the shown rows' samples, meta, spaces and facts."""
+        digest = hashlib.sha256()
+        for _, X, where in self.parts():
+            digest.update(where.tobytes())
+            digest.update(np.ascontiguousarray(X, dtype=np.float32).tobytes())
+        digest.update(self.meta.to_csv().encode())
+        facts = {name: fact for name, fact in self.info.items() if name not in ("key", "notes")}
+        return store.key({"arrays": digest.hexdigest(), "spaces": [block.space.to_dict() for block in self.blocks], "info": facts})
+
     def save(self, folder: Path) -> Windows:
         """Write the shown rows to a folder, atomically, and return them opened from there.
 
-        Layout: X0.npy, X1.npy ... (float32, no pickle), meta.parquet, windows.json (spaces, info).
-        """
-        folder = Path(folder)
-        if not (folder / "windows.json").exists():
-            with store.locked(folder), store.writing(folder) as tmp:
-                tmp.mkdir(parents=True)
-                spaces, order = [], []
-                for i, (space, X, where) in enumerate(self.parts()):
-                    np.save(tmp / f"X{i}.npy", np.ascontiguousarray(X, dtype=np.float32), allow_pickle=False)
-                    spaces.append(space.to_dict())
-                    order.append(where)
-                order = np.concatenate(order) if order else np.arange(0)
-                write_table(tmp, self.meta.iloc[order], spaces, self.info)
-        return self._moved(folder)
+        Layout: X0.npy, X1.npy ... (float32, no pickle), meta.parquet, windows.json (spaces, info). Rows of several blocks
+        come back block by block.
 
-    def _moved(self, folder: Path) -> Windows:
+        Raises
+        ------
+        StoreError
+            The folder holds other windows, or cannot be written.
+        """
+        return self._save(Path(folder), self.content_key())
+
+    def keep(self, home: Path) -> Windows:
+        """Write the shown rows to <home>/<their content key>, unless they are there, and return them opened from there."""
+        key = self.content_key()
+        return self._save(Path(home) / key[:32], key)
+
+    @property
+    def is_kept(self) -> bool:
+        """True when the folder holds what is shown: nobody changed meta since."""
+        if self.folder is None:
+            return False
+        there = Windows.open(self.folder).meta.iloc[self.rows].reset_index(drop=True)
+        return bool(self.key) and all(column in there and there[column].equals(self.meta[column]) for column in self.meta)
+
+    def _save(self, folder: Path, key: str) -> Windows:
+        with store.locked(folder):
+            if not (folder / "windows.json").exists():
+                with store.writing(folder) as tmp:
+                    self._write(tmp, key)
         opened = Windows.open(folder)
+        if opened.key != key:
+            raise StoreError(f"{folder} holds other windows: save these to another folder, or delete that one")
         if self.y is None:
             return opened
         order = np.concatenate([where for _, _, where in self.parts(read=False)])
         return opened.with_y(self.y[order], self.y_space)
+
+    def _write(self, folder: Path, key: str) -> None:
+        folder.mkdir(parents=True)
+        spaces, order = [], [np.arange(0)]
+        for i, (space, X, where) in enumerate(self.parts()):
+            np.save(folder / f"X{i}.npy", np.ascontiguousarray(X, dtype=np.float32), allow_pickle=False)
+            spaces.append(space.to_dict())
+            order.append(where)
+        write_table(folder, self.meta.iloc[np.concatenate(order)], spaces, {**self.info, "key": key})
 
     @classmethod
     def open(cls, folder: Path) -> Windows:
@@ -242,7 +277,7 @@ class Windows:
     def __reduce__(self):
         if self.folder is None:
             raise TypeError("Windows in memory do not travel to other processes: save(folder) them first")
-        return _reopen, (self.folder, self.rows, list(self.meta.columns), self.y, self.y_space)
+        return _reopen, (self.folder, self.rows, list(self.meta.columns), self.y, self.y_space, self.info)
 
     # -- one's own arrays -------------------------------------------------------------------------------------
 
@@ -377,15 +412,33 @@ class Windows:
 
     @classmethod
     def concatenate(cls, sets: Sequence[Windows]) -> Windows:
-        """Put sets behind each other; sets of one Space and length become one block (a copy)."""
-        groups: dict[tuple[Space, int], list[tuple[np.ndarray, pd.DataFrame]]] = {}
+        """Put sets behind each other; sets of one Space and length become one block (a copy).
+
+        y stays when all sets have one. Of the facts about preparation the least honest one holds for all.
+        """
+        groups: dict[tuple[Space, int], list[tuple[np.ndarray, Windows]]] = {}
         for windows in sets:
             for space, X, where in windows.parts():
-                groups.setdefault((space, X.shape[2]), []).append((X, windows.meta.iloc[where]))
-        blocks = [Block(np.concatenate([X for X, _ in parts]), space) for (space, _), parts in groups.items()]
-        meta = pd.concat([m for parts in groups.values() for _, m in parts], ignore_index=True) if groups else pd.DataFrame()
-        info = {k: v for k, v in sets[0].info.items() if k != "key"} if sets else {}
-        return cls(blocks, meta, info=info)
+                groups.setdefault((space, X.shape[2]), []).append((X, windows[where]))
+        parts = [rows for group in groups.values() for _, rows in group]
+        blocks = [Block(np.concatenate([X for X, _ in group]), space) for (space, _), group in groups.items()]
+        meta = pd.concat([rows.meta for rows in parts], ignore_index=True) if parts else pd.DataFrame()
+        y = np.concatenate([rows.y for rows in parts]) if parts and all(rows.y is not None for rows in parts) else None
+        return cls(blocks, meta, y, _joined([windows.info for windows in sets]), y_space=sets[0].y_space if sets else None)
+
+
+def _joined(infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the facts of several sets: what any of them saw or shares, all of them do."""
+    joined = {name: fact for info in reversed(infos) for name, fact in info.items() if name not in ("key", "digests")}
+    if infos:
+        joined["overlap"] = any(info.get("overlap", False) for info in infos)
+        joined["sees"] = max((info.get("sees", "window") for info in infos), key=("window", "past", "recording").index)
+        joined["notes"] = [line for info in infos for line in info.get("notes", [])]
+        columns = dict.fromkeys(column for info in infos for column in info.get("classes", {}))
+        joined["classes"] = {
+            c: list(dict.fromkeys(label for info in infos for label in info.get("classes", {}).get(c, []))) for c in columns
+        }
+    return joined
 
 
 def check_finite(X: np.ndarray, source: str) -> None:
@@ -427,6 +480,6 @@ def _ordered(meta: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table, meta[others]], axis=1).reset_index(drop=True)
 
 
-def _reopen(folder: Path, rows: np.ndarray, columns: list[str], y: np.ndarray | None, y_space: Space | None) -> Windows:
+def _reopen(folder: Path, rows: np.ndarray, columns: list[str], y: np.ndarray | None, y_space: Space | None, info: dict) -> Windows:
     windows = Windows.open(folder)[rows]
-    return windows._replace(meta=windows.meta[columns], y=y, y_space=y_space)
+    return windows._replace(meta=windows.meta[columns], y=y, y_space=y_space, info=info)

@@ -219,13 +219,10 @@ class Worker:
             "yhat": predictions.yhat,
             "facts": np.frombuffer(json.dumps(facts, allow_nan=False, default=float).encode(), dtype=np.uint8),
         }
-        patterns = decoder.encoder.patterns(decoder.head)
+        patterns = decoder.patterns()
         if patterns is not None:
-            arrays["patterns"] = np.asarray(patterns["patterns"], dtype=float)
-            outputs = patterns.get("outputs") or [None] * len(patterns["labels"])
-            spoken_for = ["" if k is None or not decoder.classes else decoder.classes[k] for k in outputs]
-            labels = [" ".join(part for part in both if part) for both in zip(spoken_for, patterns["labels"], strict=True)]
-            arrays["pattern_labels"] = np.frombuffer(json.dumps(labels).encode(), dtype=np.uint8)
+            arrays["patterns"] = patterns["patterns"]
+            arrays["pattern_labels"] = np.frombuffer(json.dumps(patterns["labels"]).encode(), dtype=np.uint8)
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         with store.writing(_path(self.jobs_folder, job)) as tmp:

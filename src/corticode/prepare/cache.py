@@ -33,7 +33,9 @@ def content_key(recordings: Sequence[Recording], prepare: Prepare, code: dict[st
         who = tuple(recording.who[k] for k in ("dataset", "subject", "session", "run"))
         if who in claimed:
             both = " and ".join(", ".join(f.name for f in r.files) or r.name for r in (claimed[who], recording))
-            raise BrokenDataError(f"two files claim subject {who[1]}, session {who[2] or '-'}, run {who[3] or '-'}: {both}: remove or rename one")
+            raise BrokenDataError(
+                f"two files claim subject {who[1]}, session {who[2] or '-'}, run {who[3] or '-'}: {both}: remove or rename one"
+            )
         claimed[who] = recording
     digests = [
         store.key([[store.file_digest(file, memo) for file in recording.files], _plain(recording.origin)]) for recording in recordings
