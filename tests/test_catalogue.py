@@ -128,3 +128,10 @@ def test_the_command_line_wins_over_what_data_bring():
 def test_generated_tables_are_current(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert catalogue.with_tables(text) == text, f"run: python -m corticode.catalogue {name}"
+
+
+@pytest.mark.parametrize("entry", entries("experiment"))
+def test_experiment_composes_and_says_what_it_expects(entry):
+    cfg = compose([f"experiment={entry}"])
+    assert 0 < cfg["expects"]["at_least"] < 1
+    assert compose([f"experiment={entry}", "align=none"])["choices"]["align"] == "none", "the command line wins over an experiment"

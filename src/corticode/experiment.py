@@ -23,6 +23,7 @@ from corticode.evaluate.benchmark import benchmark
 from corticode.outputs import write_run
 from corticode.progress import progress
 from corticode.recipe import Recipe, is_network
+from corticode.task.base import Task
 from corticode.windows import Windows
 
 
@@ -89,41 +90,27 @@ def run_config(cfg: Mapping[str, Any], folder: Path, data: Any = None, model: An
         One's own model instead of `cfg.model`.
     """
     begin = time.perf_counter()
-    show = progress(cfg.get("progress", "auto"))
-    n_jobs = workers(cfg)
+    show, n_jobs = progress(cfg.get("progress", "auto")), workers(cfg)
     check(cfg)
     windows = prepared(cfg, data, n_jobs, show)
-    task = catalogue.make(cfg["task"])
+    task, split, aligner = (catalogue.make(cfg[word]) for word in ("task", "split", "align"))
     labelled = task.label(windows)
-    aligner = catalogue.make(cfg["align"])
-    split = catalogue.make(cfg["split"])
     folds = split.folds(labelled.meta, labelled.y, aligner.access, aligner.n_align, overlap=bool(labelled.info.get("overlap")))
-    guard(cfg, labelled, folds)
-    logger = {**cfg["logger"], "folder": str(Path(folder) / cfg["logger"].get("folder", "logs"))} if cfg["logger"].get("kind") else None
-    recipes = [
-        Recipe(
-            name=name, model=config, adapt=config.get("adapt") or cfg["adapt"], align=cfg["align"], trainer=cfg["trainer"],
-            space=labelled.space, n_times=labelled.n_times, classes=task.classes, uses=tuple(task.uses), default_head=task.default_head, own=own,
-            logger=logger,
-        )
-        for name, config, own in models_of(cfg, model)
-    ]  # fmt: skip
-    for recipe in recipes:
-        recipe(0)  # an impossible pair is refused before anything is computed
+    guard(cfg, labelled)
+    recipes = recipes_of(cfg, model, task, labelled, folder)
+    learning = [type(recipe(0).adapter).__name__.lower() for recipe in recipes]  # an impossible pair is refused here
     seeds = cfg["seed"] if isinstance(cfg["seed"], list) else [cfg["seed"]]
-    store_folders = {name: home(cfg) / name for name in ("jobs", "features")}
     facts = {
         "prepare_sees": labelled.info.get("sees", "window"), "uses": ",".join(task.uses), "classes": task.classes,
         "channels": len(labelled.space), "n_sessions": int(labelled.meta["session"].nunique()), "aligned": aligner.acts_on != "nothing",
     }  # fmt: skip
     outcome = benchmark(
-        recipes, labelled, folds, seeds,
-        jobs_folder=store_folders["jobs"], features_folder=store_folders["features"],
-        described={"uses": list(task.uses)}, facts=facts,
-        n_jobs=1 if _many_processes(cfg) else n_jobs, refit=bool(cfg.get("refit", True)), progress=show,
+        recipes, labelled, folds, seeds, jobs_folder=home(cfg) / "jobs", features_folder=home(cfg) / "features",
+        described={"uses": list(task.uses)}, facts=facts, n_jobs=1 if _many_processes(cfg) else n_jobs,
+        refit=bool(cfg.get("refit", True)), progress=show,
     )  # fmt: skip
     notes = [*labelled.info.get("notes", []), *split.notes]
-    about = describe(cfg, data, recipes, len(folds) * len(seeds) * len(recipes), begin)
+    about = describe(cfg, data, recipes, learning, len(folds) * len(seeds) * len(recipes), begin)
     scores, predictions, summary = write_run(folder, cfg, task, labelled, outcome, about, notes, command)
     return Result(scores, predictions, summary, Path(folder), {r.name: r.own for r in recipes})
 
@@ -146,8 +133,8 @@ def check(cfg: Mapping[str, Any]) -> None:
         )
 
 
-def guard(cfg: Mapping[str, Any], windows: Windows, folds: Sequence[Any]) -> None:
-    """Refuse preparation that looks ahead when a causal run was asked for, and windows that NaN has reached.
+def guard(cfg: Mapping[str, Any], windows: Windows) -> None:
+    """Refuse preparation that looks ahead when a causal run was asked for.
 
     Raises
     ------
@@ -231,6 +218,19 @@ def _own_windows(data: Any) -> Windows:
 # -- 3 models ---------------------------------------------------------------------------------------------------------
 
 
+def recipes_of(cfg: Mapping[str, Any], model: Any, task: Task, windows: Windows, folder: Path) -> list[Recipe]:
+    """Return one recipe per model, for these windows and this question."""
+    logger = {**cfg["logger"], "folder": str(Path(folder) / cfg["logger"].get("folder", "logs"))} if cfg["logger"].get("kind") else None
+    return [
+        Recipe(
+            name=name, model=config, adapt=config.get("adapt") or cfg["adapt"], align=cfg["align"], trainer=cfg["trainer"],
+            space=windows.space, n_times=windows.n_times, classes=task.classes, uses=tuple(task.uses),
+            default_head=task.default_head, own=own, logger=logger,
+        )
+        for name, config, own in models_of(cfg, model)
+    ]  # fmt: skip
+
+
 def models_of(cfg: Mapping[str, Any], model: Any) -> list[tuple[str, dict[str, Any], Any]]:
     """Return (name, configuration, own prototype) of each model to run."""
     if model is None or isinstance(model, str):
@@ -250,7 +250,9 @@ def _named(cfg: Mapping[str, Any], name: str, thing: Any) -> list[tuple[str, dic
 # -- 6 what the summary says --------------------------------------------------------------------------------------------
 
 
-def describe(cfg: Mapping[str, Any], data: Any, recipes: Sequence[Recipe], n_folds: int, begin: float) -> dict[str, Any]:
+def describe(
+    cfg: Mapping[str, Any], data: Any, recipes: Sequence[Recipe], learning: Sequence[str], n_folds: int, begin: float
+) -> dict[str, Any]:
     """Return the facts of a run that stand in summary.json beside its headline."""
     choices = cfg.get("choices", {})
     return {
@@ -259,7 +261,7 @@ def describe(cfg: Mapping[str, Any], data: Any, recipes: Sequence[Recipe], n_fol
         "task": choices.get("task", ""),
         "split": choices.get("split", ""),
         "align": choices.get("align", ""),
-        "adapt": choices.get("adapt", ""),
+        "adapt": ", ".join(dict.fromkeys(learning)),
         "n_folds_expected": n_folds,
         "config_hash": store.key({k: cfg[k] for k in ("data", "task", "prepare", "split", "align", "adapt", "model", "seed") if k in cfg})[
             :16

@@ -55,7 +55,7 @@ def write_run(
         "selection": _selection(outcome),
         "n_folds": len(outcome.predictions),
         "n_resumed": outcome.n_resumed,
-        "notes": [*notes, *headline["notes"], *outcome.notes, *_transductive(outcome)],
+        "notes": [*notes, *headline["notes"], *outcome.notes, *_transductive(outcome), *_expected(cfg, headline)],
     }
     folder.mkdir(parents=True, exist_ok=True)
     _write_text(folder / "config.yaml", _yaml(cfg))
@@ -175,6 +175,14 @@ def _transductive(outcome: Outcome) -> list[str]:
     if any("transductive" in str(p.fold["access"]) for p in outcome.predictions):
         return ["transductive: all unlabelled test windows were seen before the first was predicted"]
     return []
+
+
+def _expected(cfg: Mapping[str, Any], headline: Mapping[str, Any]) -> list[str]:
+    """Say whether an `experiment=` reached what it promises."""
+    least = (cfg.get("expects") or {}).get("at_least")
+    if least is None:
+        return []
+    return [f"expected {headline['metric']} of {least} or more: {'reached' if headline['headline'] >= least else 'missed'}"]
 
 
 def _write_text(path: Path, text: str) -> None:
