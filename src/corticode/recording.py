@@ -214,11 +214,11 @@ def _file_name(raw: mne.io.BaseRaw) -> str:
 
 
 def _annotations(raw: mne.io.BaseRaw, events: Mapping[str, str] | None) -> tuple[pd.DataFrame, tuple[int, ...]]:
-    sfreq, first = raw.info["sfreq"], raw.first_time
+    sfreq = raw.info["sfreq"]
     rows, joints = [], set()
-    shift = first if raw.info["meas_date"] is not None or raw.annotations.orig_time is not None else 0.0
     for onset, duration, text in zip(raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True):
-        onset = float(onset) - shift
+        # MNE counts from the start of the recorder, also where no date says when that was
+        onset = float(onset) - raw.first_time
         if text in ("BAD boundary", "EDGE boundary", "boundary"):
             joints.add(round(onset * sfreq))
             continue

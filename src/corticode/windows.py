@@ -277,7 +277,9 @@ class Windows:
     def __reduce__(self):
         if self.folder is None:
             raise TypeError("Windows in memory do not travel to other processes: save(folder) them first")
-        return _reopen, (self.folder, self.rows, list(self.meta.columns), self.y, self.y_space, self.info)
+        there = store.read_json(self.folder / "windows.json")["info"]
+        changed = {name: fact for name, fact in self.info.items() if name not in there or there[name] != fact}
+        return _reopen, (self.folder, self.rows, list(self.meta.columns), self.y, self.y_space, changed)
 
     # -- one's own arrays -------------------------------------------------------------------------------------
 
@@ -480,6 +482,6 @@ def _ordered(meta: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([table, meta[others]], axis=1).reset_index(drop=True)
 
 
-def _reopen(folder: Path, rows: np.ndarray, columns: list[str], y: np.ndarray | None, y_space: Space | None, info: dict) -> Windows:
+def _reopen(folder: Path, rows: np.ndarray, columns: list[str], y: np.ndarray | None, y_space: Space | None, changed: dict) -> Windows:
     windows = Windows.open(folder)[rows]
-    return windows._replace(meta=windows.meta[columns], y=y, y_space=y_space, info=info)
+    return windows._replace(meta=windows.meta[columns], y=y, y_space=y_space, info={**windows.info, **changed})
