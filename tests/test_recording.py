@@ -67,7 +67,7 @@ def test_one_broken_channel_is_not_the_unit():
 def test_some_missing_samples_do_not_hide_the_unit():
     X = 1e4 * np.random.default_rng(0).standard_normal((5, 1000))
     X[:, ::3] = np.nan
-    with pytest.raises(UnitError, match="unit_factor=0.001"):
+    with pytest.raises(UnitError, match=r"unit_factor=0\.001"):
         check_amplitude(Signal(X, Space("eeg", NAMES, "uV", 100)), "x")
 
 

@@ -230,17 +230,13 @@ def test_people_by_any_name_in_order(tmp_path):
 
 
 def test_recordings_travel_to_workers_and_are_no_copies(tmp_path):
-    from corticode.prepare.base import Prepare
-    from corticode.prepare.cache import content_key
-    from corticode.prepare.window import Cue
-
     write_mat(tmp_path / "A01T.mat", session())
     recordings = listed(tmp_path)
     assert cloudpickle.loads(cloudpickle.dumps(recordings[1])).read().X.shape == recordings[1].read().X.shape
-    content_key(recordings, Prepare(window=Cue()), {})
+    BNCI2014_001().check_distinct(recordings)  # runs cut from one file are no copies
     shutil.copy(tmp_path / "A01T.mat", tmp_path / "A02T.mat")
     with pytest.raises(BrokenDataError, match="same bytes"):
-        content_key(listed(tmp_path), Prepare(window=Cue()), {})
+        BNCI2014_001().check_distinct(listed(tmp_path))
 
 
 def test_a_session_is_parsed_once_for_its_runs(tmp_path, monkeypatch):
