@@ -15,6 +15,7 @@ import pytest
 
 from corticode import store
 from corticode.errors import StoreError
+from counted import count_up
 
 # -- keys -------------------------------------------------------------------------------------------------------------
 
@@ -102,16 +103,9 @@ def test_json_is_readable_and_strict(tmp_path):
 # -- one at a time ------------------------------------------------------------------------------------------------------
 
 
-def count_up(folder: Path, times: int) -> None:
-    for _ in range(times):
-        with store.locked(folder / "n"):
-            n = int((folder / "n").read_text()) if (folder / "n").exists() else 0
-            (folder / "n").write_text(str(n + 1))
-
-
 def test_one_process_at_a_time(tmp_path):
     spawn = multiprocessing.get_context("spawn")
-    workers = [spawn.Process(target=count_up, args=(tmp_path, 200)) for _ in range(2)]
+    workers = [spawn.Process(target=count_up, args=(tmp_path / "n", 200)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -95,7 +95,9 @@ def windows_of(
                 }
                 with store.writing(folder) as tmp:
                     _make(recordings, prepare, tmp, info, n_jobs, progress)
-    return Windows.open(folder)
+    windows = Windows.open(folder)
+    windows.info["classes"] = classes or {}  # what may be asked of windows is no part of them
+    return windows
 
 
 def _make(recordings, prepare, tmp, info, n_jobs, progress) -> None:
