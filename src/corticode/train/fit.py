@@ -164,7 +164,10 @@ def _logger(settings: dict[str, Any] | None) -> Any:
         except FileExistsError:
             continue
     make = {"csv": loggers.CSVLogger, "tensorboard": loggers.TensorBoardLogger}[kind]
-    return make(save_dir=str(folder), name="", version=f"fit_{number}")
+    try:
+        return make(save_dir=str(folder), name="", version=f"fit_{number}")
+    except ModuleNotFoundError as error:
+        raise SentenceError("logger=tensorboard needs the package tensorboard: pip install tensorboard, or use logger=csv") from error
 
 
 def _selection(inner: Inner, training: Training, learner: Any) -> str:
