@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,8 +32,6 @@ BESIDE = {
     ("store", "errors"), ("space", "errors"), ("windows", "recording"), ("encoder", "tokenizer"), ("adapt", "train"), ("experiment", "outputs"),
     ("experiment", "compose"), ("catalogue", "store"),
 }  # fmt: skip
-
-CATALOGUES = ("data", "prepare", "encoder", "head", "objective", "metric", "task", "adapt", "align", "split")
 
 HOMES = {
     "lightning": {"train"},
@@ -84,12 +83,30 @@ def test_imports_run_down(file):
         if there not in FLOORS:  # a name of the package's face
             continue
         if there == here:
-            if here in CATALOGUES and len(parts) > 2 and (PACKAGE / here / f"{parts[2]}.py").exists():
-                tree_base = ast.parse((PACKAGE / here / f"{parts[2]}.py").read_text(encoding="utf-8"))
-                assert tree_base is not None
             continue
         lower = FLOORS[there] < FLOORS[here] or (here, there) in BESIDE
         assert lower, f"{file.relative_to(PACKAGE)} (floor {FLOORS[here]}) imports {name} (floor {FLOORS[there]})"
+
+
+def entries() -> set[str]:
+    """Modules that a YAML names: the members of the catalogues; other files of a room are its parts."""
+    found = set()
+    for file in (PACKAGE.parents[1] / "conf").rglob("*.yaml"):
+        found |= {target.rpartition(".")[0] for target in re.findall(r"_target_: (corticode[\w.]+)", file.read_text(encoding="utf-8"))}
+    return found
+
+
+@pytest.mark.parametrize("module", sorted(entries()))
+def test_an_entry_knows_no_other_entry_but_the_one_it_inherits(module):
+    file = PACKAGE.parent / (module.replace(".", "/") + ".py")
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    bases = {base.id for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases if isinstance(base, ast.Name)}
+    room_of = module.rpartition(".")[0]
+    parents = {name.rpartition(".")[0] for name in imports(file) if name.rpartition(".")[2] in bases}
+    for name in imports(file):
+        other = name.rpartition(".")[0]
+        if other in entries() and other != module and other.startswith(room_of + ".") and not other.endswith(".base"):
+            assert other in parents, f"{module} imports {name}, another entry of its catalogue, and does not inherit it"
 
 
 @pytest.mark.parametrize("file", files(), ids=lambda f: str(f.relative_to(PACKAGE)))

@@ -19,7 +19,7 @@ from corticode import catalogue, store
 from corticode.adapt.base import Adapt
 from corticode.align.base import Align, NoAlign
 from corticode.encoder.base import Encoder
-from corticode.errors import BrokenDataError, GuardError, SentenceError
+from corticode.errors import BrokenDataError, GuardError, SentenceError, StoreError
 from corticode.head.base import Head
 from corticode.predictions import Predictions
 from corticode.space import Space
@@ -217,9 +217,14 @@ class Decoder:
         Parameters
         ----------
         folder : Path
-            Replaced if it exists.
+            A decoder that is there is replaced.
         facts : plain values
             Kept in decoder.json (how the data were prepared, the task).
+
+        Raises
+        ------
+        StoreError
+            Something else is there, or the folder cannot be written.
         """
         import shutil
 
@@ -240,6 +245,8 @@ class Decoder:
         }
         state = {f"{name}.{k}": np.asarray(v, order="C") for name in ("encoder", "head", "align") for k, v in parts[name].state().items()}
         if folder.exists():
+            if not folder.is_dir() or (any(folder.iterdir()) and not (folder / "decoder.json").is_file()):
+                raise StoreError(f"{folder} is there and is no decoder, so it is not replaced: save to another folder")
             shutil.rmtree(folder)
         with store.writing(folder) as tmp:
             tmp.mkdir(parents=True)
@@ -276,6 +283,9 @@ class Decoder:
             state = load_file(str(folder / "state.safetensors"))
         except Exception as error:  # safetensors raises its own error type
             raise BrokenDataError(f"{folder} does not hold a decoder ({error})") from error
+        absent = [name for name in ("parts", "space", "n_times", "classes", "uses", "seed", "notes") if name not in plain]
+        if absent:
+            raise BrokenDataError(f"{folder} does not hold a decoder (decoder.json lacks {', '.join(absent)})")
         parts = {name: _build_part(config, own) for name, config in plain["parts"].items()}
         for name in ("encoder", "head", "align"):
             parts[name].load_state({k.partition(".")[2]: v for k, v in state.items() if k.startswith(name + ".")})
@@ -304,8 +314,7 @@ def _plain_part(part: Any) -> dict[str, Any]:
 
 
 def _build_part(config: dict[str, Any], own: Any) -> Any:
-    # A file from outside may name any callable: only the house's own classes are built from it.
-    _refuse_foreign(config)
+    refuse_foreign(config)
     config = dict(config)
     named = config.pop("own", None)
     if named is not None:
@@ -317,16 +326,31 @@ def _build_part(config: dict[str, Any], own: Any) -> Any:
     return catalogue.make(config)
 
 
-def _refuse_foreign(config: Any) -> None:
+def refuse_foreign(config: Any) -> None:
+    """Let a configuration out of a file build the house's own classes alone: a file from outside may name any callable.
+
+    Raises
+    ------
+    BrokenDataError
+        Names what is no class of corticode.
+    """
     if isinstance(config, dict):
         target = config.get("_target_")
-        if target is not None and not str(target).startswith("corticode."):
+        if target is not None and not _is_ours(str(target)):
             raise BrokenDataError(f"decoder.json names {target}, which is not a class of corticode: it is not built from a file")
         for value in config.values():
-            _refuse_foreign(value)
+            refuse_foreign(value)
     elif isinstance(config, list):
         for value in config:
-            _refuse_foreign(value)
+            refuse_foreign(value)
+
+
+def _is_ours(target: str) -> bool:
+    # a function of the house, such as its command line, could be made to do anything
+    if not target.startswith("corticode."):
+        return False
+    thing = catalogue.locate(target)
+    return isinstance(thing, type) and thing.__module__.startswith("corticode.")
 
 
 # skops itself knows the harmless types of numpy and the standard library

@@ -110,7 +110,7 @@ def run_config(cfg: Mapping[str, Any], folder: Path, data: Any = None, model: An
         refit=bool(cfg.get("refit", True)), progress=show,
     )  # fmt: skip
     notes = [*labelled.info.get("notes", []), *split.notes]
-    about = describe(cfg, data, recipes, learning, len(folds) * len(seeds) * len(recipes), begin)
+    about = describe(cfg, recipes, learning, len(folds) * len(seeds) * len(recipes), begin)
     scores, predictions, summary = write_run(folder, cfg, task, labelled, outcome, about, notes, command)
     return Result(scores, predictions, summary, Path(folder), {r.name: r.own for r in recipes})
 
@@ -257,7 +257,7 @@ def describe(
     choices = cfg.get("choices", {})
     return {
         "model": ", ".join(r.name for r in recipes),
-        "data": choices.get("data", "own") if data is None or isinstance(data, str) else "own",
+        "data": choices.get("data", "own"),
         "task": choices.get("task", ""),
         "split": choices.get("split", ""),
         "align": choices.get("align", ""),
@@ -323,6 +323,9 @@ def run(
     own_data = not isinstance(data, str)
     words: dict[str, Any] = {"task": task, "prepare": prepare, "align": align, "adapt": adapt, "split": split}
     if own_data:
+        idle = [word for word in ([f"prepare={prepare}"] if prepare else []) + [*overrides] if word.lstrip("+~").startswith(("prepare", "data"))]
+        if idle:
+            raise SentenceError(f"{idle[0]} has no effect on one's own windows: they are taken as they are; prepare them before, or give data a name")
         data = _own_windows(data)
         regression = "value" in data.meta and "event" not in data.meta
         words["task"] = task or ("regression" if regression else "classification")

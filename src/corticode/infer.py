@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from corticode import catalogue, store
-from corticode.decoder import Decoder
-from corticode.errors import BrokenDataError, MissingDataError
+from corticode.decoder import Decoder, refuse_foreign
+from corticode.errors import MissingDataError
 from corticode.prepare.cache import prepare_one
 from corticode.windows import Block, Windows
 
@@ -41,8 +41,14 @@ def predict_files(run: Path, files: Sequence[Path], every_s: float | None = None
         raise MissingDataError(f"{run} holds no decoder{cure}")
     plain = store.read_json(folder / "decoder.json")
     decoder = Decoder.load(folder, own=own)
-    dataset = catalogue.make(_own_classes_only({**plain["data"], "root": None, "subjects": None}))
-    prepare = catalogue.make(_own_classes_only(plain["prepare"]))
+    if not plain.get("prepare"):
+        raise MissingDataError(
+            f"{run} was trained on windows from Python, and does not know how to prepare a file: predict there, with corticode.Decoder.load"
+        )
+    refuse_foreign(plain["data"])
+    refuse_foreign(plain["prepare"])
+    dataset = catalogue.make({**plain["data"], **{name: None for name in ("root", "subjects") if name in plain["data"]}})
+    prepare = catalogue.make(plain["prepare"])
     if every_s is not None:
         from corticode.prepare.window import Sliding
 
@@ -51,7 +57,11 @@ def predict_files(run: Path, files: Sequence[Path], every_s: float | None = None
     for file in files:
         if not file.is_file():
             raise MissingDataError(f"there is no file {file}")
-        X, meta, space, _ = prepare_one(dataset.recording_of(file), prepare)
+        try:
+            recording = dataset.recording_of(file)
+        except NotImplementedError:
+            raise MissingDataError(f"{run} was trained on {type(dataset).__name__} data, which come in no file: train on recordings") from None
+        X, meta, space, _ = prepare_one(recording, prepare)
         if not len(meta):
             raise MissingDataError(
                 f"{file.name}: no window: its events are not those of {plain['data']['_target_'].rpartition('.')[2]}; slide over it with --every SECONDS"
@@ -70,12 +80,3 @@ def predict_files(run: Path, files: Sequence[Path], every_s: float | None = None
             table["yhat"] = yhat[:, 0]
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
-
-
-def _own_classes_only(config: dict[str, Any]) -> dict[str, Any]:
-    """A run folder may come from someone else: build only the house's classes from it."""
-    targets = [config.get("_target_"), *(v.get("_target_") for v in config.values() if isinstance(v, dict))]
-    foreign = [t for t in targets if t is not None and not str(t).startswith("corticode.")]
-    if foreign:
-        raise BrokenDataError(f"decoder.json names {foreign[0]}, which is not a class of corticode: it is not built from a file")
-    return config

@@ -22,7 +22,7 @@ from corticode.prepare.scale import Scale
 from corticode.prepare.window import Cue, Sliding
 from corticode.recording import Recording
 from corticode.windows import Windows
-from counted import prepare_elsewhere, preparation, recordings
+from counted import preparation, prepare_elsewhere, recordings
 from edf import physionet_folder
 
 
