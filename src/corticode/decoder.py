@@ -111,6 +111,7 @@ class Decoder:
         """Go on learning from few labelled rows of the target, which also serve its alignment."""
         if labelled.y is None:
             raise GuardError("calibrate needs labelled windows")
+        self._check(labelled)
         ordered = _in_time(labelled)
         meta = ordered.blind(self.uses).meta
         F = self._aligned(ordered, meta, self.aligner.transform)

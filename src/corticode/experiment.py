@@ -323,9 +323,13 @@ def run(
     own_data = not isinstance(data, str)
     words: dict[str, Any] = {"task": task, "prepare": prepare, "align": align, "adapt": adapt, "split": split}
     if own_data:
-        idle = [word for word in ([f"prepare={prepare}"] if prepare else []) + [*overrides] if word.lstrip("+~").startswith(("prepare", "data"))]
+        idle = [
+            word for word in ([f"prepare={prepare}"] if prepare else []) + [*overrides] if word.lstrip("+~").startswith(("prepare", "data"))
+        ]
         if idle:
-            raise SentenceError(f"{idle[0]} has no effect on one's own windows: they are taken as they are; prepare them before, or give data a name")
+            raise SentenceError(
+                f"{idle[0]} has no effect on one's own windows: they are taken as they are; prepare them before, or give data a name"
+            )
         data = _own_windows(data)
         regression = "value" in data.meta and "event" not in data.meta
         words["task"] = task or ("regression" if regression else "classification")

@@ -57,11 +57,7 @@ def predict_files(run: Path, files: Sequence[Path], every_s: float | None = None
     for file in files:
         if not file.is_file():
             raise MissingDataError(f"there is no file {file}")
-        try:
-            recording = dataset.recording_of(file)
-        except NotImplementedError:
-            raise MissingDataError(f"{run} was trained on {type(dataset).__name__} data, which come in no file: train on recordings") from None
-        X, meta, space, _ = prepare_one(recording, prepare)
+        X, meta, space, _ = prepare_one(dataset.recording_of(file), prepare)
         if not len(meta):
             raise MissingDataError(
                 f"{file.name}: no window: its events are not those of {plain['data']['_target_'].rpartition('.')[2]}; slide over it with --every SECONDS"
