@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from corticode import catalogue, store
@@ -63,6 +64,8 @@ def predict_files(run: Path, files: Sequence[Path], every_s: float | None = None
                 f"{file.name}: no window: its events are not those of {plain['data']['_target_'].rpartition('.')[2]}; slide over it with --every SECONDS"
             )
         windows = Windows([Block(X, space)], meta)
+        if every_s is None:
+            windows = windows[_asked(windows.meta, plain["task"], decoder.classes)]
         yhat = decoder.predict(windows.blind(decoder.uses))
         table = pd.DataFrame({"file": file.name, **{c: windows.meta[c] for c in ("subject", "session", "run", "trial", "onset_s")}})
         if "event" in windows.meta:
@@ -76,3 +79,14 @@ def predict_files(run: Path, files: Sequence[Path], every_s: float | None = None
             table["yhat"] = yhat[:, 0]
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def _asked(meta: pd.DataFrame, task: dict[str, Any], classes: tuple[str, ...]) -> np.ndarray:
+    """Return the windows that the decoder was trained to answer for: rest between cues was left out then, and is now.
+
+    Where no window has a known label (cues of unknown class, another target), all are answered.
+    """
+    named = task.get("classes")
+    labels = {str(label) for group in named.values() for label in group} if isinstance(named, dict) else set(classes)
+    known = meta[task["target"]].isin([*labels, "unknown"]) if task.get("target") in meta else pd.Series(False, index=meta.index)
+    return np.flatnonzero(known) if known.any() else np.arange(len(meta))
