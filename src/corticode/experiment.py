@@ -93,6 +93,9 @@ def run_config(cfg: Mapping[str, Any], folder: Path, data: Any = None, model: An
     show, n_jobs = progress(cfg.get("progress", "auto")), workers(cfg)
     check(cfg)
     windows = prepared(cfg, data, n_jobs, show)
+    if data is not None and not isinstance(data, str):
+        # the files of a run must not name a data set and a preparation that had no part in it
+        cfg = {**cfg, "data": {"own": windows.key}, "prepare": None, "choices": {**cfg.get("choices", {}), "data": "own", "prepare": None}}
     task, split, aligner = (catalogue.make(cfg[word]) for word in ("task", "split", "align"))
     labelled = task.label(windows)
     folds = split.folds(labelled.meta, labelled.y, aligner.access, aligner.n_align, overlap=bool(labelled.info.get("overlap")))
@@ -250,9 +253,7 @@ def _named(cfg: Mapping[str, Any], name: str, thing: Any) -> list[tuple[str, dic
 # -- 6 what the summary says --------------------------------------------------------------------------------------------
 
 
-def describe(
-    cfg: Mapping[str, Any], data: Any, recipes: Sequence[Recipe], learning: Sequence[str], n_folds: int, begin: float
-) -> dict[str, Any]:
+def describe(cfg: Mapping[str, Any], recipes: Sequence[Recipe], learning: Sequence[str], n_folds: int, begin: float) -> dict[str, Any]:
     """Return the facts of a run that stand in summary.json beside its headline."""
     choices = cfg.get("choices", {})
     return {
