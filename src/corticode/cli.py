@@ -114,6 +114,7 @@ def train(argv: list[str]) -> int:
 
     OmegaConf.register_new_resolver("unique", lambda: uuid.uuid4().hex[:4], use_cache=True, replace=True)
     failures: list[Exception] = []
+    statuses: list[int] = []
 
     def task(cfg) -> float:
         from corticode.experiment import run_config
@@ -128,7 +129,8 @@ def train(argv: list[str]) -> int:
             _remove_if_empty(folder)
             failures.append(error)
             if HydraConfig.get().mode.name == "MULTIRUN":
-                say(error)
+                print(f"job {HydraConfig.get().job.num} ({' '.join(HydraConfig.get().overrides.task)}) failed:", file=sys.stderr)
+                statuses.append(say(error))
             return float("nan")
         print(subject_table(result.scores, result.summary["metric"]))
         print(f"folder: {folder}")
@@ -142,6 +144,9 @@ def train(argv: list[str]) -> int:
         hydra.main(version_base="1.3", config_path=str(catalogue.conf_folder()), config_name="config")(task)()
     finally:
         sys.argv = before
+    if statuses:  # each was said where it happened
+        print(f"corticode: {len(statuses)} of the sweep's jobs failed, the others are kept", file=sys.stderr)
+        return 1 if 1 in statuses else 2
     if failures:
         raise failures[0]
     return 0
