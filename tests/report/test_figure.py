@@ -137,3 +137,10 @@ def test_training_has_a_panel_for_accuracy_only_where_there_is_one(run_folder):
 def test_the_same_numbers_make_the_same_bytes(run_folder):
     run = folder.read(run_folder())
     assert figure.people(run.scores, run.summary) == figure.people(run.scores, run.summary)
+
+
+@pytest.mark.parametrize(("level", "word", "other"), [("subject", "mean", "pooled"), ("pooled", "pooled", "mean")])
+def test_the_marker_beside_the_people_says_what_it_is(run_folder, level, word, other):
+    run = folder.read(run_folder(summary={"level": level}))
+    words = texts(figure.people(run.scores, run.summary))
+    assert word in words and other not in words

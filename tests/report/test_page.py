@@ -204,3 +204,42 @@ def test_figures_of_the_folder_are_shown_with_their_words_and_broken_ones_named(
 )
 def test_a_half_figure_without_neighbour_takes_the_line(full, wanted):
     assert page._placed([bool(f) for f in full]) == wanted
+
+
+def changed(folder, **columns):
+    pd.read_csv(folder / "scores.csv").assign(**columns).to_csv(folder / "scores.csv", index=False)
+    return folder
+
+
+def test_the_checkpoint_is_told_in_one_line(run_folder):
+    epochs = [f"inner validation: 1 of 5 people, best val_loss at epoch {i} of {i + 10}" for i in (8, 8, 9, 9, 17, 17)]
+    text = written(changed(run_folder(), selection=epochs))
+    assert "<dd>inner validation: 1 of 5 people, best val_loss at epochs 8 to 17</dd>" in text
+
+
+@pytest.mark.parametrize(("seeds", "wanted"), [((0,), "<dt>seed</dt><dd>0</dd>"), ((0, 1, 2), "<dt>seeds</dt><dd>0, 1, 2</dd>")])
+def test_seeds_are_told(run_folder, seeds, wanted):
+    assert wanted in written(run_folder(seeds=seeds))
+
+
+@pytest.mark.parametrize(
+    ("n", "wanted"),
+    [
+        (0, "<dd>61 s</dd>"),
+        (1, "<dd>61 s (1 finished job was there already)</dd>"),
+        (17, "<dd>61 s (17 finished jobs were there already)</dd>"),
+    ],
+)
+def test_the_time_of_a_resumed_call_says_so(run_folder, n, wanted):
+    assert wanted in written(run_folder(summary={"n_resumed": n}))
+
+
+def test_a_pooled_score_is_not_called_a_mean(run_folder):
+    text = written(run_folder(summary={"level": "pooled"}))
+    assert "At the right the score over 3 people in one pot" in text and "95 % of pooled scores" in text and "the mean" not in text
+
+
+def test_people_and_folds_of_one_window_each_are_left_out_with_a_sentence(run_folder):
+    folder = changed(run_folder(), samples_test=1)
+    text = written(folder)
+    assert "Left out: each person and fold has one scored window" in text and "<td>S10</td>" not in text

@@ -115,3 +115,41 @@ def test_headline_line_of_many_models_names_the_best_three():
 )
 def test_transductive_access_is_known_by_its_words(access, wanted):
     assert table.transductive(access) is wanted
+
+
+@pytest.mark.parametrize(
+    ("texts", "wanted"),
+    [
+        (["best val_loss at epoch 8 of 18", "best val_loss at epoch 17 of 27"], "best val_loss at epochs 8 to 17"),
+        (["best val_loss at epoch 8 of 30", "best val_loss at epoch 9 of 30"], "best val_loss at epochs 8 to 9 of 30"),
+        (["last 19 of 96 windows, epoch 5 of 5", "last 20 of 96 windows, epoch 5 of 5"], "last 19 to 20 of 96 windows, epoch 5 of 5"),
+        (["at epoch 8 of 18", "at epoch 8 of 18", ""], "at epoch 8 of 18"),
+        (["last epoch of 3, {} x", "at epoch 2 of 3"], "last epoch of 3, {} x; at epoch 2 of 3"),
+        ([], ""),
+    ],
+)
+def test_texts_that_differ_in_numbers_are_told_once_with_ranges(texts, wanted):
+    assert table.condensed(texts) == wanted
+
+
+def levels(**windows):
+    """Accuracy of two people and of two folds, with so many scored windows each."""
+    rows = scores([("S1", "0", "a", 0, "m", "accuracy", 1.0), ("S2", "0", "b", 0, "m", "accuracy", 0.0)])
+    return pd.concat([rows.assign(level=level, samples_test=n) for level, n in windows.items()])
+
+
+def test_people_of_one_window_each_give_way_to_folds():
+    assert table.finest(levels(subject=2, fold=2)) == "subject"
+    assert table.finest(levels(subject=1, fold=5)) == "fold"
+    assert table.subject_table(levels(subject=1, fold=5), "accuracy").startswith("fold")
+    assert table.finest(levels(subject=1, fold=5).assign(metric="mae")) == "subject"  # the error of one answer is a number
+
+
+def test_no_table_where_people_and_folds_have_one_window_each():
+    assert table.finest(levels(subject=1, fold=1)) is None
+    assert "one scored window" in table.subject_table(levels(subject=1, fold=1), "accuracy")
+
+
+def test_the_screen_has_the_level_of_the_headline_metric():
+    both = pd.concat([levels(subject=5, fold=5), levels(fold=5).assign(metric="roc_auc")])
+    assert table.subject_table(both, "roc_auc").startswith("fold")

@@ -29,14 +29,14 @@ def _short(name: str, length: int = 22) -> str:
 
 
 def people(scores: pd.DataFrame, summary: Mapping[str, Any], level: str = "subject") -> str | None:
-    """Draw the headline metric of each person, best to worst, beside its mean with interval and permutation band.
+    """Draw the headline metric of each person, best to worst, beside the headline (mean, or pooled) with interval and permutation band.
 
     Parameters
     ----------
     scores : DataFrame
         Tidy table of scores.
     summary : mapping
-        metric, chance, chance_95, interval, headline, models.
+        metric, level, chance, chance_95, interval, headline, models.
     level : str
         Whose dots: 'subject', 'site' or 'fold'.
 
@@ -106,6 +106,7 @@ def _dots(ax, values: pd.DataFrame, chance: float | None, level: str) -> None:
 
 
 def _means(ax, values: pd.DataFrame, summary: Mapping[str, Any]) -> None:
+    word = "pooled" if summary.get("level") == "pooled" else "mean"
     for i, model in enumerate(values):
         facts = of_model(summary, model)
         mean = facts.get("headline")
@@ -129,12 +130,12 @@ def _means(ax, values: pd.DataFrame, summary: Mapping[str, Any]) -> None:
             color=INK,
         )
     ax.set_xlim(-0.6, len(values.columns) - 0.4)
-    names = ["mean"] if len(values.columns) == 1 else [_short(name, 26) for name in values]
+    names = [word] if len(values.columns) == 1 else [_short(name, 26) for name in values]
     ax.set_xticks(range(len(names)), names, rotation=0 if len(names) == 1 else 90)
     if len(names) > 1:
         for i, label in enumerate(ax.get_xticklabels()):
             label.set_color(_look(i)["color"])
-        ax.set_xlabel("mean of each model")
+        ax.set_xlabel(f"{word}, each model" if word == "pooled" else "mean of each model")
     ax.tick_params(axis="y", left=False, labelleft=False)
     ax.spines["left"].set_visible(False)
     ax.margins(y=0.12)

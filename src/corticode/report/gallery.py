@@ -44,7 +44,7 @@ def several(run: Run) -> list[str]:
 def _people(run: Run) -> Iterator[Picture]:
     s = run.summary
     level = table.finest(run.scores, s["metric"])
-    drawn = figure.people(run.scores, s, level)
+    drawn = figure.people(run.scores, s, level) if level else None
     if drawn is None:
         return
     one = table.UNITS[level][0]
@@ -54,10 +54,16 @@ def _people(run: Run) -> Iterator[Picture]:
         caption.append(f"The grey line ties the models of one {one}; colours are named at the right.")
     elif s.get("chance") is not None and not alone:
         caption.append(_above(run, level))
-    right = "At the right the mean" + (" of each model" if several(run) else "")
+    pooled = s.get("level") == "pooled"
+    what = f"score over {s.get('n') or 'all'} people in one pot" if pooled else "mean"
+    right = f"At the right the {what}" + (", for each model," if several(run) else "")
     bands = [" with its 95 % interval" if s.get("interval") else ""]
     if s.get("chance_95") is not None and s.get("chance") is not None:
-        bands.append("; the grey field reaches from chance to the bound that 95 % of means keep when truths are permuted")
+        bands.append(
+            "; the grey field reaches from chance to the bound that 95 % of {} keep when truths are permuted".format(
+                "pooled scores" if pooled else "means"
+            )
+        )
     yield Picture(
         drawn, f"{_capital(table.spoken(s['metric']))} of each {one}.", " ".join([*caption, right + "".join(bands) + "."]), full=True
     )

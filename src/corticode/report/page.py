@@ -214,14 +214,14 @@ def _facts(run: Run) -> str:
         ("split", table.joined(s.get("split") or "")),
         ("access to the target", access + (" (transductive)" if table.transductive(access) and access != "transductive" else "")),
         ("preparation sees", _told(run.scores, "prepare_sees")),
-        ("checkpoint chosen by", _told(run.scores, "selection")),
+        ("checkpoint chosen by", _selection(run)),
         ("folds", "" if folds is None else f"{folds} of {expected}" if expected is not None else folds),
-        ("seeds", _told(run.scores, "seed")),
+        ("seed" if run.scores.get("seed", pd.Series()).nunique() == 1 else "seeds", _told(run.scores, "seed")),
         ("people", _people_count(run)),
         ("test windows", _windows(run)),
         ("classes", _told(run.scores, "n_classes") if run.predictions is None else ", ".join(figure.classes_of(run.predictions))),
         ("channels", _told(run.scores, "channels")),
-        ("took", _duration(s.get("seconds"))),
+        ("took", _took(s)),
     ]
     return _definitions([(k, v) for k, v in cells if v != ""], ' class="facts"')
 
@@ -232,6 +232,11 @@ def _told(scores: pd.DataFrame, column: str) -> str:
         return ""
     values = sorted({f"{v:g}" if isinstance(v, float) else str(v) for v in scores[column].dropna()} - {""}, key=table.natural)
     return ", ".join(values) if len(values) <= 6 else f"{len(values)} different"
+
+
+def _selection(run: Run) -> str:
+    told = run.scores["selection"].dropna().unique() if "selection" in run.scores else []
+    return table.condensed(sorted(told, key=table.natural)) or str(run.summary.get("selection") or "")
 
 
 def _people_count(run: Run) -> str:
@@ -249,6 +254,12 @@ def _windows(run: Run) -> str:
     n = run.predictions.groupby(by, dropna=False).size().max() if by else len(run.predictions)
     unit = run.summary.get("unit", "window")
     return f"{n:,}".replace(",", " ") + ("" if unit == "window" else f" (averaged by {unit})")
+
+
+def _took(summary: dict[str, Any]) -> str:
+    """Return the time of the call; where finished jobs were found it is not the time of the whole run, so they are named."""
+    time, n = _duration(summary.get("seconds")), summary.get("n_resumed")
+    return f"{time} ({n} finished job{'s were' if n > 1 else ' was'} there already)" if time and n else time
 
 
 def _duration(seconds: float | None) -> str:
@@ -288,6 +299,9 @@ def _models(run: Run) -> str:
 
 def _people(run: Run) -> str:
     level = table.finest(run.scores, run.summary["metric"])
+    if level is None:
+        why = table.nothing_by_unit(run.scores)
+        return f"<h2>Scores of each person</h2>\n<p>{_e(f'Left out: {why}.')}</p>"
     laid = table.wide(run.scores, run.summary["metric"], level)
     if laid.empty:
         return ""
@@ -296,7 +310,11 @@ def _people(run: Run) -> str:
     shown = table.shown(laid)
     rows = [[unit, n, *row] for unit, n, row in zip(laid.index, count, shown, strict=False)]
     foot = [["mean", "", *shown[-2]], ["standard deviation", "", *shown[-1]]] if len(laid) > 1 else []
-    head = [one, "windows", *(laid.columns[1:] if gallery.several(run) else map(table.spoken, laid.columns[1:]))]
+    head = [
+        one,
+        f"{run.summary.get('unit', 'window')}s",
+        *(laid.columns[1:] if gallery.several(run) else map(table.spoken, laid.columns[1:])),
+    ]
     if not any(count):  # the table does not tell how many windows were tested
         head, rows, foot = head[:1] + head[2:], [row[:1] + row[2:] for row in rows], [row[:1] + row[2:] for row in foot]
     grid = _grid(head, rows, foot)
@@ -313,7 +331,7 @@ def _made(run: Run) -> str:
     command = environment.pop("command", None) or environment.pop("argv", None)
     parts = ["<h2>How it was made</h2>"]
     if command:
-        parts.append(f"<pre>{_e(command)}</pre>")
+        parts.append(f'<pre class="command">{_e(command)}</pre>')
     if run.config:
         digest = f" ({run.summary['config_hash'][:12]})" if run.summary.get("config_hash") else ""
         parts.append(f"<details><summary>Configuration{_e(digest)}</summary><pre>{_e(run.config)}</pre></details>")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,9 @@ SPOKEN = {
     "pearson": "Pearson r",
     "pearson_r": "Pearson r",
 }
-LOWER_IS_BETTER = ("mae", "mse", "rmse", "log_loss", "brier", "ece")
+ERRORS = ("mae", "mse", "rmse")  # mean something for a single answer, in the unit of the target
+LOWER_IS_BETTER = (*ERRORS, "log_loss", "brier", "ece")
+_NUMBER = re.compile(r"\d+")
 # what tells one unit of a level from another
 IDENTITY = {"subject": ("dataset", "subject"), "site": ("dataset", "site"), "fold": ("dataset", "fold"), "pooled": ("dataset",)}
 UNITS = {"subject": ("person", "people"), "site": ("site", "sites"), "fold": ("fold", "folds"), "pooled": ("data set", "data sets")}
@@ -132,10 +134,22 @@ def wide(scores: pd.DataFrame, metric: str | None = None, level: str = "subject"
     return laid
 
 
-def finest(scores: pd.DataFrame, metric: str | None = None) -> str:
-    """Return the finest level at which a metric (or any) has scores: people, else sites, else folds."""
-    there = set(scores["level"] if metric is None else scores.loc[scores["metric"] == metric, "level"])
-    return next((level for level in ("subject", "site", "fold") if level in there), "subject")
+def finest(scores: pd.DataFrame, metric: str | None = None) -> str | None:
+    """Return the finest level at which a metric (or any, where it has no rows) says something: people, else sites, else folds, else None.
+
+    A level whose units have a single scored window each says nothing: accuracy would be 0 or 1. Errors of a regression do.
+    """
+    known = scores[scores["level"].isin(["subject", "site", "fold"])]
+    rows = known[known["metric"] == metric]
+    rows = rows if len(rows) else known
+    there = [level for level in ("subject", "site", "fold") if (rows["level"] == level).any()]
+    return next((level for level in there if set(rows["metric"]) & set(ERRORS) or not _lone(rows, level)), None)
+
+
+def _lone(scores: pd.DataFrame, level: str) -> bool:
+    """Tell whether each unit of a level, where there are several, has one scored window."""
+    units = per_unit(scores, level)
+    return units["unit"].nunique() > 1 and bool((units["windows"] == 1).all())
 
 
 def metric_shown(scores: pd.DataFrame, metric: str | None, level: str) -> str:
@@ -169,7 +183,9 @@ def subject_table(scores: pd.DataFrame, metric: str | None = None, level: str | 
     text : str
         Lines without a newline at the end; one sentence where the level has no rows.
     """
-    level = level or finest(scores)
+    level = level or finest(scores, metric)
+    if level is None:
+        return f"no table: {nothing_by_unit(scores)}"
     laid = wide(scores, metric, level)
     if laid.empty:
         return f"no scores by {UNITS[level][0]}: see scores.csv for the levels at which the metrics exist"
@@ -179,6 +195,13 @@ def subject_table(scores: pd.DataFrame, metric: str | None = None, level: str | 
     cells = [[UNITS[level][0], *map(str, laid.columns)]]
     cells += [[name, count, *row] for name, count, row in zip(first, second, shown(laid), strict=False)]
     return "\n".join(_aligned(cells, rule_before=len(laid) + 1))
+
+
+def nothing_by_unit(scores: pd.DataFrame) -> str:
+    """Return why no level can be laid out by its units."""
+    if scores["level"].isin(["subject", "fold"]).any():
+        return "each person and fold has one scored window, of which a score says nothing; scores.csv has the pooled scores"
+    return "no metric is defined by person or fold; scores.csv has the pooled scores"
 
 
 def shown(laid: pd.DataFrame) -> list[list[str]]:
@@ -268,6 +291,27 @@ def chances(summary: Mapping[str, Any]) -> str:
     known = [("chance", "chance"), ("chance_95", "95 % permutation bound")]
     facts = [f"{word} {number(summary[key])}" for key, word in known if summary.get(key) is not None]
     return f" ({', '.join(facts)})" if facts else ""
+
+
+def condensed(texts: Iterable[str]) -> str:
+    """Return texts that differ in numbers alone as one, each number that differs as a range; other texts stay apart.
+
+    Examples
+    --------
+    >>> condensed(["best val_loss at epoch 8 of 18", "best val_loss at epoch 17 of 27"])
+    'best val_loss at epochs 8 to 17'
+    """
+    alike: dict[str, list[str]] = {}
+    for text in filter(None, texts):
+        alike.setdefault(_NUMBER.sub("0", text), []).append(text)
+    lines = []
+    for same in alike.values():
+        columns = zip(*([int(n) for n in _NUMBER.findall(text)] for text in same), strict=True)
+        ranges = iter([f"{min(column)} to {max(column)}" if len(set(column)) > 1 else f"{column[0]}" for column in columns])
+        line = _NUMBER.sub(lambda _, ranges=ranges: next(ranges), same[0])
+        # of how many epochs only matters where it is the same for all
+        lines.append(re.sub(r"epoch (\d+ to \d+)( of \d+ to \d+)?", r"epochs \1", line))
+    return "; ".join(lines)
 
 
 def partial(summary: Mapping[str, Any]) -> bool:

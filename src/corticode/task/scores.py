@@ -88,7 +88,7 @@ def together(predictions: Sequence[Predictions]) -> list[Predictions]:
 
 
 def _over_folds(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return facts that all folds share; where they differ, seconds add up and the rest is left open."""
+    """Return facts that all folds share; where they differ, seconds add up and the rest stays empty: fold rows have it."""
     facts: dict[str, Any] = {}
     for name in FACTS:
         values = [fold.get(name, None if name in _NUMBERS else "") for fold in folds]
@@ -97,7 +97,7 @@ def _over_folds(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
         elif all(value == values[0] for value in values):
             facts[name] = values[0]
         else:
-            facts[name] = None if name in _NUMBERS else "differs"
+            facts[name] = None if name in _NUMBERS else ""
     return facts
 
 
