@@ -75,9 +75,7 @@ def measured(row: Row, root: Path) -> dict[str, Any]:
     """Return one line of a table: the mean over seeds, their range, and what the last run said of itself."""
     words = row.words.split()
     data = next(word.partition("=")[2] for word in words if word.startswith("data="))
-    results = [
-        run([*words, f"data.root={root / data}", *([f"{row.repeat}={value}"] if row.repeat else [])]) for value in row.values
-    ]
+    results = [run([*words, f"data.root={root / data}", *([f"{row.repeat}={value}"] if row.repeat else [])]) for value in row.values]
     return line(row, results)
 
 
@@ -133,7 +131,9 @@ def main() -> None:
             lines += list(halves(chosen.folder.resolve()))
         page += [f"## {title}", "", markdown(pd.DataFrame(lines)), ""]
     git = git_state()
-    page += [f"Made with corticode {corticode.__version__}{f' at {git[:10]}' if git else ''}, Python {platform.python_version()}, {platform.system()} {platform.machine()}."]
+    page += [
+        f"Made with corticode {corticode.__version__}{f' at {git[:10]}' if git else ''}, Python {platform.python_version()}, {platform.system()} {platform.machine()}."
+    ]
     chosen.output.write_text("\n".join(page) + "\n", encoding="utf-8")
     print(f"written: {chosen.output}")
 

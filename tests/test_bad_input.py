@@ -132,10 +132,128 @@ def test_a_subject_with_one_class_is_named(corticode_says, tmp_path):
         (["evaluate.strict=true", "align=euclidean", "align.access=all"], "online"),
         (["evaluate.causal=true", "model=logvar_lda", "data.n_subjects=2"], "causal"),
         (["model._target_=no_such_module.Net"], "no_such_module"),
+        (["data.n_subjects=abc"], "data.simulated.Simulated(n_subjects='abc')"),
+        (["data.subjects=1"], "data.subjects"),
+        (["split=kfold", "split.n_folds=abc"], "n_folds='abc'"),
+        (["split.shots=x"], "shots='x'"),
+        (["align=euclidean", "align.n_align=x"], "n_align='x'"),
+        (["align=euclidean", "align.by=foo"], "align.by=foo"),
+        (["align=euclidean", "align.prior=-3"], "align.prior=-3"),
+        (["prepare.filter.low_hz=abc"], "low_hz='abc'"),
+        (["seed=abc"], "seed=abc"),
+        (["seed=[]"], "seed=[]"),
+        (["seed=-1"], "seed=-1"),
+        (["seed=1.5"], "seed=1.5"),
+        (["seed=[0,x]"], "seed=[0, 'x']"),
+        (["seed=[3,3]"], "twice"),
     ],
 )
 def test_sentences_that_make_no_sense(corticode_says, words, near):
     refused(corticode_says("train", *words), near)
+
+
+@pytest.mark.parametrize("word", ["engine.n_jobs=abc", "engine.n_jobs=0", "engine.n_jobs=1.5", "progress=loud"])
+def test_knobs_of_the_machine(tmp_path, monkeypatch, capsys, word):
+    monkeypatch.chdir(tmp_path)
+    status = cli.main(["train", word, f"paths.data={tmp_path}/store"])
+    refused((status, capsys.readouterr().err), word)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no folder")
+@pytest.mark.parametrize("word", ["paths.data=/proc/foo", "paths.outputs=/proc/foo"])
+def test_a_place_that_takes_no_folder(tmp_path, monkeypatch, capsys, word):
+    monkeypatch.chdir(tmp_path)
+    words = ["model=logvar_lda", "data.n_subjects=2", f"paths.data={tmp_path}/store", "engine.n_jobs=1", "progress=silent"]
+    status = cli.main(["train", *(w for w in words if w.split("=")[0] != word.split("=")[0]), word])
+    refused((status, capsys.readouterr().err), "/proc/foo", "paths.data=")
+
+
+def test_a_missing_file_is_no_place_that_takes_no_folder(tmp_path):
+    with pytest.raises(FileNotFoundError), store.writing(tmp_path / "a"):
+        (tmp_path / "gone").read_text()
+
+
+def test_one_name_is_one_person(recordings):
+    from corticode.data.base import names
+    from corticode.data.bids import Bids
+    from corticode.data.physionet_mi import PhysionetMI
+
+    assert names("S001") == ["S001"]
+    assert names(1) == ["1"]
+    assert names([1, "b"]) == ["1", "b"]
+    assert Bids(subjects="sub-01").subjects == ["01"]
+    assert {r.who["subject"] for r in PhysionetMI(root=str(recordings), subjects="S001").recordings()} == {"S001"}
+
+
+def test_going_recordings_without_cues(corticode_says, tmp_path):
+    folder = tmp_path / "rest"
+    folder.mkdir()
+    for name in "ab":
+        write_edf(folder / f"{name}.edf", seed=ord(name), n_trials=0)
+    (folder / "recordings.csv").write_text("file,subject,label\na.edf,1,well\nb.edf,2,ill\n")
+    words = ("train", "model=logvar_lda", "data=folder", f"data.root={folder}", "task.target=label")
+    refused(corticode_says(*words), "prepare=sliding_10s")
+
+
+def test_classes_are_those_of_the_chosen_people(tmp_path):
+    from corticode.data.folder import Folder
+
+    (tmp_path / "recordings.csv").write_text("file,subject,label\na.edf,a,rest\na2.edf,a,task\nb.edf,b,sleep\n")
+    assert Folder(str(tmp_path)).classes["label"] == ["rest", "sleep", "task"]
+    assert Folder(str(tmp_path), subjects="a").classes["label"] == ["rest", "task"]
+
+
+def test_a_sweep_flag_before_the_verb(corticode_says, tmp_path):
+    words = ("model=logvar_lda", "data.n_subjects=2", "data.n_trials=10", "refit=false", "report=false", "progress=silent")
+    status, text = corticode_says("-m", "train", *words, f"paths.data={tmp_path}/store", "engine.n_jobs=1")
+    assert status == 0, text
+    refused(corticode_says("-m", "list", "model"), "-m sweeps", "train")
+
+
+def test_notes_are_said_above_the_headline(corticode_says):
+    small = ("model=logvar_lda", "data.n_subjects=2", "data.n_trials=10", "refit=false", "report=false")
+    status, text = corticode_says("train", *small, "task.shuffle=true", "align=euclidean", "align.access=all")
+    assert status == 0, text
+    lines = text.strip().splitlines()
+    notes = [line for line in lines if line.startswith("note: ")]
+    assert any("were shuffled" in note for note in notes)
+    assert any("transductive" in note for note in notes)
+    assert lines[-1].startswith("balanced accuracy")
+
+
+def test_many_notes_are_shortened(capsys):
+    cli._print_notes({"notes": [f"file {i}:\n{'x' * 300}" for i in range(40)] + ["control"]})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 13
+    assert lines[-1] == "note: control"
+    assert lines[4] == "note: (29 more notes stand in summary.json)"
+    assert all(len(line) <= 206 for line in lines)
+
+
+@pytest.mark.parametrize("access", ["all", "calibration"])
+def test_a_decoder_that_must_see_people_first_sees_the_whole_file(corticode_says, recordings, tmp_path, access):
+    import io
+
+    import pandas as pd
+
+    from corticode.decoder import Decoder
+    from corticode.experiment import load
+
+    words = ["model=logvar_lda", "align=euclidean", f"align.access={access}", "align.n_align=4"]
+    options = [f"data.root={recordings}", f"paths.data={tmp_path}/store", "engine.n_jobs=1"]
+    corticode.run("logvar_lda", "physionet_mi", overrides=[*words[1:], *options], output=tmp_path / "run", progress="silent")
+    files = [write_edf(tmp_path / "new" / "S009" / f"S009R{run:02d}.edf", seed=run) for run in (4, 8)]
+    status, text = corticode_says("predict", str(tmp_path / "run"), *map(str, files))
+    assert status == 0, text
+    *table, note = text.strip().splitlines()
+    assert note.startswith("note: aligned by all windows of the file (transductive)")
+    assert ("as in training" in note) == (access == "all")
+    answers = pd.read_csv(io.StringIO("\n".join(table)))
+    windows = load("physionet_mi", overrides=[f"data.root={tmp_path}/new", *options[1:]], progress="silent")
+    for run, file in (("04", files[0]), ("08", files[1])):
+        blind = windows[(windows.meta["run"] == run).to_numpy()].blind()
+        wanted = Decoder.load(tmp_path / "run" / "model").align(blind).predict(blind)
+        np.testing.assert_allclose(answers.loc[answers["file"] == file.name, ["p_left_hand", "p_right_hand"]], wanted, rtol=1e-10)
 
 
 def test_a_person_asked_for_and_absent(corticode_says, recordings):

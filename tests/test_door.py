@@ -177,7 +177,12 @@ model:
 
 def command(folder, *words):
     process = subprocess.run(
-        [sys.executable, "-m", "corticode.cli", *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        [sys.executable, "-m", "corticode.cli", *words],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     return process.returncode, process.stdout
 

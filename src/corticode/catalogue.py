@@ -115,10 +115,26 @@ def make(config: Mapping[str, Any] | None, **offers: Any) -> Any:
         arguments.update({name: value for name, value in offers.items() if name in wanted and arguments.get(name) is None})
     try:
         return thing(**arguments)
-    except TypeError as error:
-        if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-            raise SentenceError(f"{target}: {error}") from error
+    except (TypeError, ValueError, KeyError) as error:
+        uncalled = error.__traceback__ is not None and error.__traceback__.tb_next is None
+        if uncalled or str(target).startswith("corticode."):  # one's own constructor keeps its own error
+            raise SentenceError(f"{_said(str(target), thing, config)}: {_reason(error)}") from error
         raise
+
+
+def _said(target: str, thing: Any, config: Mapping[str, Any]) -> str:
+    """Return the call as it was meant, defaults left out: split.kfold.KFold(n_folds='abc')."""
+    try:
+        defaults = {p.name: p.default for p in inspect.signature(thing).parameters.values()}
+    except (TypeError, ValueError):
+        defaults = {}
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items() if not isinstance(value, Mapping)}
+    told = [f"{name}={config[name]!r}" for name, value in given.items() if value != defaults.get(name)]
+    return f"{target.removeprefix('corticode.')}({', '.join(told)})"
+
+
+def _reason(error: Exception) -> str:
+    return f"there is no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
 
 
 def _value(value: Any) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from corticode import catalogue
 from corticode.errors import CorticodeError, MissingDataError, SentenceError
@@ -33,10 +34,15 @@ HELP = """corticode: decode brain recordings
 """
 
 
+_SWEEP = ("-m", "--multirun")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    if "=" in (argv[0] if argv else "") or (argv and argv[0] in ("-m", "--multirun")):
+    if argv and argv[0] in _SWEEP and len(argv) > 1 and argv[1] in VERBS:
+        argv = [argv[1], argv[0], *argv[2:]]
+    if "=" in (argv[0] if argv else "") or (argv and argv[0] in _SWEEP):
         argv = ["train", *argv]  # a bare sentence: what a relaunched process is given
     verb, rest = (argv[0], argv[1:]) if argv else ("--help", [])
     try:
@@ -50,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if verb not in VERBS:
             raise SentenceError(f"there is no command {verb!r}{catalogue.near(verb, list(VERBS))}: known are {', '.join(VERBS)}")
+        if verb != "train" and any(word in _SWEEP for word in rest):
+            raise SentenceError(f"-m sweeps over runs, and `{verb}` makes none: corticode train -m model=a,b")
         return VERBS[verb](rest)
     except BaseException as error:  # the one place where every error becomes a sentence and a status
         return say(error)
@@ -134,6 +142,7 @@ def train(argv: list[str]) -> int:
             return float("nan")
         print(subject_table(result.scores, result.summary["metric"]))
         print(f"folder: {folder}")
+        _print_notes(result.summary)
         print(headline_line(result.summary), flush=True)
         return result.headline
 
@@ -160,13 +169,27 @@ def _remove_if_empty(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+_MOST_NOTES, _WIDEST_NOTE = 12, 200
+
+
+def _print_notes(summary: Mapping[str, Any]) -> None:
+    """Print what the run has to say above its headline, one line each; where there is much, the beginning and the end."""
+    notes = list(dict.fromkeys(" ".join(str(note).split()) for note in summary.get("notes") or []))
+    if len(notes) > _MOST_NOTES:
+        # notes on single recordings come first, those on the whole run last
+        hidden = len(notes) - _MOST_NOTES
+        notes = [*notes[:4], f"({hidden} more notes stand in summary.json)", *notes[4 + hidden :]]
+    for note in notes:
+        print("note:", note if len(note) <= _WIDEST_NOTE else note[: _WIDEST_NOTE - 3] + "...")
+
+
 _RECIPE_KEYS = ("name", "own", "objective", "train")
 
 
 def _arguments(argv: list[str]) -> list[str]:
     """Bring what people type into what Hydra's grammar takes."""
-    flags = [a for a in argv if a in ("-m", "--multirun")]
-    rest = [a for a in argv if a not in ("-m", "--multirun")]
+    flags = [a for a in argv if a in _SWEEP]
+    rest = [a for a in argv if a not in _SWEEP]
     if any(a.startswith(("model._target_=", "+model._target_=")) for a in rest):
         rest = _own_model(rest)
     quiet = ["hydra/hydra_logging=none", "hydra/job_logging=none"]
@@ -252,6 +275,7 @@ def report(argv: list[str]) -> int:
     scores = pd.read_csv(folder / "scores.csv", dtype={"subject": str, "session": str, "fold": str, "site": str}, keep_default_na=False)
     print(subject_table(scores, summary["metric"]))
     print(f"report: {path}")
+    _print_notes(summary)
     print(headline_line(summary))
     return 0
 
@@ -269,6 +293,8 @@ def predict(argv: list[str]) -> int:
     from corticode.infer import predict_files
 
     table = predict_files(Path(chosen.run), [Path(f) for f in chosen.files], every_s=chosen.every)
+    for note in table.attrs.pop("notes", []):
+        print("note:", note, file=sys.stderr)
     if chosen.output is None:
         print(table.to_csv(index=False), end="")
         return 0

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from corticode import catalogue, store
 from corticode.decoder import Decoder
 from corticode.errors import GuardError, SentenceError
 from corticode.evaluate.benchmark import benchmark
-from corticode.outputs import write_run
+from corticode.outputs import refuse_foreign_model, write_run
 from corticode.progress import progress
 from corticode.recipe import Recipe, is_network
 from corticode.task.base import Task
@@ -92,6 +93,7 @@ def run_config(cfg: Mapping[str, Any], folder: Path, data: Any = None, model: An
     begin = time.perf_counter()
     show, n_jobs = progress(cfg.get("progress", "auto")), workers(cfg)
     check(cfg)
+    refuse_foreign_model(folder)
     windows = prepared(cfg, data, n_jobs, show)
     if data is not None and not isinstance(data, str):
         # the files of a run must not name a data set and a preparation that had no part in it
@@ -101,7 +103,8 @@ def run_config(cfg: Mapping[str, Any], folder: Path, data: Any = None, model: An
     folds = split.folds(labelled.meta, labelled.y, aligner.access, aligner.n_align, overlap=bool(labelled.info.get("overlap")))
     guard(cfg, labelled)
     recipes = recipes_of(cfg, model, task, labelled, folder)
-    learning = [type(recipe(0).adapter).__name__.lower() for recipe in recipes]  # an impossible pair is refused here
+    first = [recipe(0) for recipe in recipes]  # an impossible pair is refused here
+    learning = [type(decoder.adapter).__name__.lower() for decoder in first]
     seeds = cfg["seed"] if isinstance(cfg["seed"], list) else [cfg["seed"]]
     facts = {
         "prepare_sees": labelled.info.get("sees", "window"), "uses": ",".join(task.uses), "classes": task.classes,
@@ -112,7 +115,7 @@ def run_config(cfg: Mapping[str, Any], folder: Path, data: Any = None, model: An
         described={"uses": list(task.uses)}, facts=facts, n_jobs=1 if _many_processes(cfg) else n_jobs,
         refit=bool(cfg.get("refit", True)), progress=show,
     )  # fmt: skip
-    notes = [*labelled.info.get("notes", []), *split.notes]
+    notes = [*labelled.info.get("notes", []), *split.notes, *replaced_heads(recipes, first)]
     about = describe(cfg, recipes, learning, len(folds) * len(seeds) * len(recipes), begin)
     scores, predictions, summary = write_run(folder, cfg, task, labelled, outcome, about, notes, command)
     return Result(scores, predictions, summary, Path(folder), {r.name: r.own for r in recipes})
@@ -127,9 +130,20 @@ def check(cfg: Mapping[str, Any]) -> None:
     Raises
     ------
     SentenceError
+        A seed that is no whole number or is named twice, an unknown kind of progress, a number of workers that is none.
     GuardError
         evaluate.strict with transductive alignment.
     """
+    seeds = cfg["seed"] if isinstance(cfg["seed"], list | tuple) else [cfg["seed"]]
+    if not seeds or any(isinstance(seed, bool) or not isinstance(seed, int) or seed < 0 for seed in seeds):
+        raise SentenceError(f"seed={cfg['seed']}: wanted a whole number from 0 on, or a list of them such as [0,1,2]")
+    if len(set(seeds)) < len(seeds):
+        raise SentenceError(f"seed={cfg['seed']} names one seed twice: the same run would be counted twice")
+    if cfg.get("progress", "auto") not in ("auto", "off", "silent"):
+        raise SentenceError(f"progress={cfg['progress']} is unknown: say auto, off or silent")
+    workers(cfg)
+    if cfg["evaluate"].get("causal") and cfg["align"].get("access") == "all":
+        raise GuardError("evaluate.causal=true refuses align.access=all, which sees the future: use align.access=online")
     if cfg["evaluate"].get("strict") and cfg["align"].get("access") == "all":
         raise GuardError(
             "evaluate.strict=true refuses align.access=all: all test windows would be seen before the first is predicted; use align.access=online"
@@ -143,6 +157,8 @@ def guard(cfg: Mapping[str, Any], windows: Windows) -> None:
     ------
     GuardError
     """
+    if cfg["evaluate"].get("causal") and windows.info.get("sees") == "unknown":
+        raise GuardError("evaluate.causal=true: how these arrays were prepared is not known, so it cannot be told that they saw no future")
     if cfg["evaluate"].get("causal") and windows.info.get("sees") == "recording":
         greedy = [step["name"] for step in windows.info.get("steps", [])]
         raise GuardError(
@@ -151,12 +167,20 @@ def guard(cfg: Mapping[str, Any], windows: Windows) -> None:
 
 
 def workers(cfg: Mapping[str, Any]) -> int:
-    """Return how many worker processes to use: engine.n_jobs, or as many as there are cores."""
+    """Return how many worker processes to use: engine.n_jobs, or as many as there are cores.
+
+    Raises
+    ------
+    SentenceError
+        engine.n_jobs is neither a number from 1 on, nor -1 or null.
+    """
     asked = cfg["engine"].get("n_jobs")
+    if asked not in (None, -1) and (isinstance(asked, bool) or not isinstance(asked, int) or asked < 1):
+        raise SentenceError(f"engine.n_jobs={asked}: wanted 1 or more worker processes, or null for as many as there are cores")
     cores = os.cpu_count() or 1
     with_affinity = getattr(os, "sched_getaffinity", None)
     cores = len(with_affinity(0)) if with_affinity else cores
-    return cores if asked in (None, -1) else max(1, int(asked))
+    return cores if asked in (None, -1) else asked
 
 
 def _many_processes(cfg: Mapping[str, Any]) -> bool:
@@ -234,11 +258,26 @@ def recipes_of(cfg: Mapping[str, Any], model: Any, task: Task, windows: Windows,
     ]  # fmt: skip
 
 
+def replaced_heads(recipes: Sequence[Recipe], decoders: Sequence[Decoder]) -> list[str]:
+    """Say it where a recipe's classifier gave way to the task's own head, since the question asks for a number."""
+    notes = []
+    for recipe, decoder in zip(recipes, decoders, strict=True):
+        wanted = str((recipe.model.get("head") or {}).get("_target_", "")).rpartition(".")[2]
+        if wanted and wanted != type(decoder.head).__name__:
+            notes.append(
+                f"{recipe.name}: its head {wanted} answers classes and the task asks for a number: {type(decoder.head).__name__} took its place"
+            )
+    return notes
+
+
 def models_of(cfg: Mapping[str, Any], model: Any) -> list[tuple[str, dict[str, Any], Any]]:
     """Return (name, configuration, own prototype) of each model to run."""
     if model is None or isinstance(model, str):
         return [(cfg["model"]["name"], dict(cfg["model"]), None)]
     if isinstance(model, Mapping):
+        odd = [name for name in model if not re.fullmatch(r"[\w .+-]*\w[\w .+-]*", str(name)) or str(name).startswith(".")]
+        if odd:
+            raise SentenceError(f"the model name {odd[0]!r} becomes a folder: use letters, digits, spaces, and . + - inside")
         return [entry for name, thing in model.items() for entry in _named(cfg, str(name), thing)]
     return _named(cfg, type(model).__name__, model)
 
@@ -336,7 +375,7 @@ def run(
         words["task"] = task or ("regression" if regression else "classification")
         words["split"] = split or ("loso" if data.meta["subject"].nunique() > 1 else "within_session")
         if regression and task is None:
-            overrides = ["task.target=value", *overrides]
+            overrides = ["task.target=value", "task.unit=window", *overrides]
     chosen = [f"{word}={entry}" for word, entry in words.items() if entry is not None]
     chosen += [] if own_data else [f"data={data}"]
     seeds = int(seed) if isinstance(seed, int | np.integer) else "[" + ",".join(str(int(s)) for s in seed) + "]"

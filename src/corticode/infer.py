@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from corticode.windows import Block, Windows
 
 def predict_files(run: Path, files: Sequence[Path], every_s: float | None = None, own: Any = None) -> pd.DataFrame:
     """Return one row per window: file, onset_s, event (where the file has one), the answer and its probabilities.
+
+    A decoder that was not trained with align.access=online is aligned by all windows of a file, blind, before it answers
+    for that file; `attrs["notes"]` of the table then says so.
 
     Parameters
     ----------
@@ -54,6 +58,8 @@ def predict_files(run: Path, files: Sequence[Path], every_s: float | None = None
         from corticode.prepare.window import Sliding
 
         prepare.steps = {**prepare.steps, "window": Sliding(length_s=decoder.n_times / decoder.space.sfreq, step_s=every_s)}
+    learned = decoder.aligner
+    by_whole_file = learned.access != "online" and learned.acts_on != "nothing"
     tables = []
     for file in files:
         if not file.is_file():
@@ -66,7 +72,11 @@ def predict_files(run: Path, files: Sequence[Path], every_s: float | None = None
         windows = Windows([Block(X, space)], meta)
         if every_s is None:
             windows = windows[_asked(windows.meta, plain["task"], decoder.classes)]
-        yhat = decoder.predict(windows.blind(decoder.uses))
+        blind = windows.blind(decoder.uses)
+        decoder.aligner = copy.deepcopy(learned)  # each file by itself: the one before is no past of it
+        if by_whole_file:
+            decoder.align(blind)
+        yhat = decoder.predict(blind)
         table = pd.DataFrame({"file": file.name, **{c: windows.meta[c] for c in ("subject", "session", "run", "trial", "onset_s")}})
         if "event" in windows.meta:
             table["event"] = windows.meta["event"]
@@ -78,7 +88,11 @@ def predict_files(run: Path, files: Sequence[Path], every_s: float | None = None
         else:
             table["yhat"] = yhat[:, 0]
         tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    if by_whole_file:
+        as_trained = "as in training" if learned.access == "all" else f"trained with align.access={learned.access}"
+        table.attrs["notes"] = [f"aligned by all windows of the file (transductive), {as_trained}"]
+    return table
 
 
 def _asked(meta: pd.DataFrame, task: dict[str, Any], classes: tuple[str, ...]) -> np.ndarray:

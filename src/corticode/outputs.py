@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from corticode import store
+from corticode.errors import StoreError
 from corticode.evaluate.benchmark import Outcome
 from corticode.predictions import Predictions
 from corticode.task.base import Task
@@ -58,6 +59,7 @@ def write_run(
         "notes": [*notes, *headline["notes"], *outcome.notes, *_transductive(outcome), *_expected(cfg, headline)],
     }
     folder.mkdir(parents=True, exist_ok=True)
+    clear(folder)
     _write_text(folder / "config.yaml", _yaml(cfg))
     store.write_json(folder / "environment.json", environment(command))
     _write_text(folder / "scores.csv", scores.to_csv(index=False, lineterminator="\n"))
@@ -141,8 +143,6 @@ def git_state() -> str | None:
 
 def _write_models(folder: Path, cfg: Mapping[str, Any], task: Task, outcome: Outcome) -> None:
     """Copy the refitted decoders, with what is needed to prepare a new file exactly as in training."""
-    if folder.exists():
-        shutil.rmtree(folder)
     for name, source in outcome.refits.items():
         target = folder if len(outcome.refits) == 1 else folder / name
         with store.writing(target) as tmp:
@@ -150,6 +150,29 @@ def _write_models(folder: Path, cfg: Mapping[str, Any], task: Task, outcome: Out
             plain = store.read_json(tmp / "decoder.json")
             plain |= {"data": cfg["data"], "prepare": cfg["prepare"], "task": cfg["task"], "name": name}
             store.write_json(tmp / "decoder.json", plain)
+
+
+def refuse_foreign_model(folder: Path) -> None:
+    """Refuse a run folder in which `model/` holds something else than decoders: it would be replaced.
+
+    Raises
+    ------
+    StoreError
+    """
+    model = Path(folder) / "model"
+    inside = [model] if (model / "decoder.json").is_file() or not model.exists() else list(model.iterdir())
+    if model.exists() and not all((path / "decoder.json").is_file() for path in inside):
+        raise StoreError(f"{model} is not a decoder of an earlier run, and a run keeps its decoder there: choose another hydra.run.dir=")
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier run left in its folder, so that two runs never mix; other people's files stay."""
+    refuse_foreign_model(folder)
+    if (folder / "model").exists():
+        shutil.rmtree(folder / "model")
+    for name in ("scores.csv", "predictions.parquet", "history.csv", "summary.json", "report.html", "patterns*.npz", "figures/patterns*"):
+        for path in folder.glob(name):
+            path.unlink()
 
 
 def _write_patterns(folder: Path, windows: Windows, outcome: Outcome) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from corticode.errors import SentenceError
+
 KINDS = ("probability", "decision", "value", "embedding", "image", "volume", "text")
 
 
@@ -70,18 +72,16 @@ class Predictions:
         """Average answers over the windows of one `unit` ('trial', 'recording', 'subject', 'stimulus').
 
         'window' gives back the same object. Windows are grouped with all coarser identity columns, so that trial 3 of
-        two runs stays two trials. A unit that holds two truths is kept apart by truth.
+        two runs stays two trials.
+
+        Raises
+        ------
+        SentenceError
+            The truth differs inside a unit: to part its windows by truth would answer with the help of the truth.
         """
         if unit == "window":
             return self
-        coarser = {
-            "trial": ["dataset", "subject", "session", "run", "recording", "trial"],
-            "recording": ["dataset", "subject", "session", "run", "recording"],
-            "subject": ["dataset", "subject"],
-            "stimulus": ["dataset", "subject", "stimulus"],
-        }[unit]
-        names = self.meta[coarser].astype(str).assign(_y=self.y.astype(str)).agg("\x1f".join, axis=1)
-        number, _ = pd.factorize(names)  # in order of first appearance
+        number = units(self.meta, self.y, unit)
         first = np.unique(number, return_index=True)[1]
         total = np.zeros((len(first), self.yhat.shape[1]))
         np.add.at(total, number, self.yhat)
@@ -109,3 +109,30 @@ class Predictions:
             for k in range(1, self.yhat.shape[1]):
                 table[f"yhat_{k}"] = self.yhat[:, k]
         return table
+
+
+_COARSER = {
+    "trial": ["dataset", "subject", "session", "run", "recording", "trial"],
+    "recording": ["dataset", "subject", "session", "run", "recording"],
+    "subject": ["dataset", "subject"],
+    "stimulus": ["dataset", "subject", "stimulus"],
+}
+
+
+def units(meta: pd.DataFrame, y: np.ndarray, unit: str) -> np.ndarray:
+    """Number the units that windows belong to, int [n], in order of first appearance.
+
+    Raises
+    ------
+    SentenceError
+        The truth differs inside a unit.
+    """
+    number, names = pd.factorize(meta[_COARSER[unit]].astype(str).agg("\x1f".join, axis=1))
+    first = np.unique(number, return_index=True)[1]
+    differs = np.flatnonzero(np.asarray(y) != np.asarray(y)[first][number])
+    if len(differs):
+        example = names[number[differs[0]]].replace("\x1f", " ").strip()
+        raise SentenceError(
+            f"task.unit={unit}: the target differs between windows of one {unit} ({example}), so there is no one answer to give: use task.unit=window"
+        )
+    return number

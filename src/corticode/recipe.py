@@ -6,11 +6,11 @@ import contextlib
 import copy
 import hashlib
 import inspect
+import pickletools
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from corticode import catalogue, store
 from corticode.decoder import Decoder
@@ -157,38 +157,18 @@ def _seeded(seed: int, neural: bool) -> Iterator[None]:
 
 
 def _content(own: Any) -> dict[str, Any]:
-    """Return what makes one's own model the same model: its class, its code, its parameters, its initial weights."""
-    kind = type(own)
-    try:
-        code = hashlib.sha256(inspect.getsource(kind).encode()).hexdigest()
-    except (OSError, TypeError):
-        code = store.code_key(kind.__module__)
-    described: dict[str, Any] = {"class": f"{kind.__module__}.{kind.__qualname__}", "code": code}
-    if is_network(own):
-        digest = hashlib.sha256(str(own).encode())
-        for name, value in sorted(own.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(value.detach().cpu().numpy()).tobytes())
-        described["weights"] = digest.hexdigest()
-    elif hasattr(own, "get_params"):
-        described["parameters"] = {k: _plain_parameter(v) for k, v in sorted(own.get_params(deep=True).items())}
-    return described
+    """Return what makes one's own model the same model: its parameters and weights, and all code of one's own behind them.
 
+    Classes of a notebook are in the bytes themselves; those of modules are named there, and the modules' code is hashed.
+    Where bytes differ for equal models, they are computed again: never the other way round.
+    """
+    import cloudpickle
 
-def _plain_parameter(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return str(value)
-    if isinstance(value, list | tuple):
-        return [_plain_parameter(v) for v in value]
-    if isinstance(value, dict):
-        return {str(k): _plain_parameter(v) for k, v in sorted(value.items(), key=lambda item: str(item[0]))}
-    if isinstance(value, np.ndarray):
-        return hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-    if hasattr(value, "get_params"):
-        return f"{type(value).__module__}.{type(value).__qualname__}"  # its parameters stand beside it, as step__name
-    try:
-        return hashlib.sha256(inspect.getsource(value).encode()).hexdigest()
-    except (OSError, TypeError):
-        return f"{type(value).__module__}.{type(value).__qualname__}"
+    data = cloudpickle.dumps(own)
+    named = {text for _, text, _ in pickletools.genops(data) if isinstance(text, str)}
+    modules = sorted(name for name in named if name in sys.modules and store.is_written_here(name))
+    return {
+        "class": f"{type(own).__module__}.{type(own).__qualname__}",
+        "bytes": hashlib.sha256(data).hexdigest(),
+        "code": {name: store.code_key(name) for name in modules},
+    }

@@ -17,8 +17,8 @@ from corticode.errors import BrokenDataError, SentenceError
 # The unit in which windows of each kind are kept, so that "microvolts" is decided in one place.
 HOUSE_UNIT = {"eeg": "uV", "ieeg": "uV", "meg": "fT", "voxel": "z", "parcel": "z", "vertex": "z", "unit": "count", "feature": "1"}
 
-_SCALE = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "nV": 1e-9, "T": 1.0, "pT": 1e-12, "fT": 1e-15}
-_QUANTITY = {unit: ("volt" if unit.endswith("V") else "tesla") for unit in _SCALE}
+_SCALE = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "nV": 1e-9, "T": 1.0, "pT": 1e-12, "fT": 1e-15, "T/m": 1.0, "fT/m": 1e-15}
+_QUANTITY = {unit: ("volt" if unit.endswith("V") else "gradient" if unit.endswith("/m") else "tesla") for unit in _SCALE}
 
 
 def unit_factor(unit: str, wanted: str) -> float:

@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import sys
+import sysconfig
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,7 +114,19 @@ def explained(error: OSError, path: Path) -> Exception:
         return StoreError(
             f"cannot make {error.filename or folder}: {os.strerror(error.errno)}; choose another folder with hydra.run.dir= or paths.data="
         )
+    if error.errno == errno.ENOENT and _making_a_folder(error):  # /proc, or a drive that is not there
+        return StoreError(
+            f"cannot make the folder {error.filename or folder}: choose another one with hydra.run.dir= or paths.outputs= (runs) or paths.data= (caches)"
+        )
     return error
+
+
+def _making_a_folder(error: OSError) -> bool:
+    """Tell a folder that cannot be made from a file that is missing: both have one error number."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_name in ("mkdir", "makedirs")
 
 
 @contextlib.contextmanager
@@ -147,7 +160,7 @@ def read_json(path: Path) -> Any:
 
 @functools.cache
 def code_key(module: str) -> str:
-    """Return a sha256 over a module's code and all it imports of its own package, docstrings and comments left out.
+    """Return a sha256 over a module's code and all it imports that is not an installed library; docstrings and comments left out.
 
     A result made by other code is another result: this goes into every key, so that a mended filter never meets the
     cache of the broken one, while a corrected comment throws nothing away.
@@ -155,6 +168,16 @@ def code_key(module: str) -> str:
     seen: dict[str, str] = {}
     _visit(module, module.split(".")[0], seen)
     return key(sorted(seen.items()))
+
+
+def is_written_here(module: str) -> bool:
+    """Return True for a module that is neither part of Python nor an installed library: somebody's own code."""
+    origin = _origin(module)
+    if origin is None:
+        return False
+    path = Path(origin).resolve()
+    libraries = {"site-packages", "dist-packages"}
+    return not libraries & set(path.parts) and not path.is_relative_to(Path(sysconfig.get_paths()["stdlib"]).resolve())
 
 
 def _visit(module: str, package: str, seen: dict[str, str]) -> None:
@@ -166,16 +189,21 @@ def _visit(module: str, package: str, seen: dict[str, str]) -> None:
     tree = ast.parse(Path(origin).read_text(encoding="utf-8"))
     _drop_docstrings(tree)
     seen[module] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    for name in _imported(tree, module if Path(origin).stem == "__init__" else module.rpartition(".")[0]):
+        if name.split(".")[0] == package or is_written_here(name):
+            _visit(name, package, seen)
+
+
+def _imported(tree: ast.AST, home: str) -> Iterator[str]:
+    """Give the dotted names that a module imports; `home` is the package it lies in, for relative ones."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            if name.split(".")[0] == package:
-                _visit(name, package, seen)
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = ".".join(home.split(".")[: len(home.split(".")) - node.level + 1]) if node.level else ""
+            base = ".".join(part for part in (above, node.module or "") if part)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
 def _origin(module: str) -> str | None:

@@ -11,6 +11,7 @@ A Windows that lives in a folder pickles as path + rows: workers open the arrays
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ from corticode.space import HOUSE_UNIT, Space, unit_factor
 # Who and when. All other columns of `meta` are outcomes, and `blind()` takes them away.
 IDENTITY = ("dataset", "site", "subject", "session", "run", "recording", "trial", "onset_s")
 _TEXT = ("dataset", "site", "subject", "session", "run", "recording")
+
+
+_EPOCH_KINDS = (("eeg", ["eeg"]), ("ieeg", ["seeg", "ecog", "dbs"]), ("meg", ["mag", "grad"]))
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Windows:
         Target, set by a task.
     info : dict
         Plain facts: 'key' (content hash), 'classes' (labels the data set declares, by column), 'steps' (what was
-        prepared), 'sees' ('window' < 'past' < 'recording'), 'overlap' (windows share samples), 'reads' (notes).
+        prepared), 'sees' ('window' < 'past' < 'recording'; 'unknown' for arrays), 'overlap' (windows share samples), 'reads' (notes).
     rows : int array [n] or None
         Rows over all blocks in order; None means all.
     folder : Path or None
@@ -334,7 +338,7 @@ class Windows:
             raise BrokenDataError(f"X holds {X.dtype}: wanted real numbers")
         n, channels, _ = X.shape
         names = tuple(ch_names) if ch_names is not None else tuple(f"{kind.upper()}{i + 1:03d}" for i in range(channels))
-        house = HOUSE_UNIT.get(kind, unit)
+        house = "fT/m" if unit == "T/m" else HOUSE_UNIT.get(kind, unit)
         factor = unit_factor(unit, house)
         X = X.astype(np.float32) if factor == 1 else (X * factor).astype(np.float32)
         space = Space(kind=kind, names=names, unit=house, sfreq=sfreq, positions=positions)
@@ -353,6 +357,8 @@ class Windows:
         classes: dict[str, list] = {}
         if y is not None:
             y = np.asarray(y)
+            if y.dtype == object and any(label is None or label != label for label in y.ravel()):
+                raise BrokenDataError("y has missing labels (None or NaN): drop those windows")
             if y.ndim != 1 or len(y) != n:
                 raise BrokenDataError(f"y is {list(y.shape)} for {n} windows: wanted one label per window")
             if np.issubdtype(y.dtype, np.floating):
@@ -365,10 +371,12 @@ class Windows:
             table["recording"] = table[who].astype(str).agg("_".join, axis=1) if n else ""
         if "trial" not in table:
             table["trial"] = np.arange(n)
-        if "onset_s" not in table:
+        known = "onset_s" in table
+        if not known:
             # rows are taken to stand in the order in which they were recorded
             table["onset_s"] = table.groupby("recording").cumcount() * (X.shape[2] / float(sfreq)) if n else 0.0
-        info = {"classes": classes, "sees": "window", "overlap": bool(overlap), "steps": [], "notes": []}
+        overlap = bool(overlap) or (known and share_samples(table, X.shape[2] / float(sfreq)))
+        info = {"classes": classes, "sees": "unknown", "overlap": overlap, "steps": [], "notes": _order_notes(table)}
         return cls([block], table, info=info)
 
     @classmethod
@@ -382,13 +390,15 @@ class Windows:
         subject, session : one value per epoch, or one for all
         """
         types = np.array(epochs.get_channel_types())
-        kind = next(
-            (k for k, t in (("eeg", ["eeg"]), ("ieeg", ["seeg", "ecog", "dbs"]), ("meg", ["mag", "grad"])) if np.isin(types, t).any()), None
-        )
+        kind, wanted = next(((k, t) for k, t in _EPOCH_KINDS if np.isin(types, t).any()), (None, []))
         if kind is None:
             raise BrokenDataError(f"the epochs hold no EEG, iEEG or MEG channel (types there: {', '.join(sorted(set(types)))})")
-        wanted = {"eeg": ["eeg"], "ieeg": ["seeg", "ecog", "dbs"], "meg": ["mag", "grad"]}[kind]
-        picks = np.flatnonzero(np.isin(types, wanted))
+        if kind == "meg" and {"mag", "grad"} <= set(types):
+            raise SentenceError(
+                "the epochs hold magnetometers (T) and gradiometers (T/m): pick one with epochs.pick('mag') or epochs.pick('grad')"
+            )
+        bads = [name for name in epochs.info["bads"] if name in epochs.ch_names]
+        picks = np.flatnonzero(np.isin(types, wanted) & ~np.isin(epochs.ch_names, bads))
         code_names = {code: name for name, code in epochs.event_id.items()}
         locations = np.array([epochs.info["chs"][i]["loc"][:3] for i in picks], dtype=float)
         locations[np.all(np.nan_to_num(locations) == 0, axis=1)] = np.nan
@@ -398,19 +408,22 @@ class Windows:
         if subject is None:
             about = epochs.info.get("subject_info") or {}
             subject = str(about.get("his_id") or about.get("id") or "1")
-        return cls.from_arrays(
+        windows = cls.from_arrays(
             epochs.get_data(picks=picks),
             [code_names[code] for code in epochs.events[:, 2]],
             sfreq=epochs.info["sfreq"],
             subject=subject,
             session=session,
             ch_names=[epochs.ch_names[i] for i in picks],
-            unit="T" if kind == "meg" else "V",
+            unit=("T/m" if "grad" in types else "T") if kind == "meg" else "V",
             kind=kind,
             positions=None if np.isnan(locations).all() else locations,
             meta=meta,
             **columns,
         )
+        if bads:
+            windows.info["notes"].append(f"bad channels left out: {', '.join(bads)}")
+        return windows
 
     @classmethod
     def concatenate(cls, sets: Sequence[Windows]) -> Windows:
@@ -434,13 +447,22 @@ def _joined(infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
     joined = {name: fact for info in reversed(infos) for name, fact in info.items() if name not in ("key", "digests")}
     if infos:
         joined["overlap"] = any(info.get("overlap", False) for info in infos)
-        joined["sees"] = max((info.get("sees", "window") for info in infos), key=("window", "past", "recording").index)
+        joined["sees"] = max((info.get("sees", "window") for info in infos), key=("window", "past", "recording", "unknown").index)
         joined["notes"] = [line for info in infos for line in info.get("notes", [])]
         columns = dict.fromkeys(column for info in infos for column in info.get("classes", {}))
         joined["classes"] = {
             c: list(dict.fromkeys(label for info in infos for label in info.get("classes", {}).get(c, []))) for c in columns
         }
     return joined
+
+
+def share_samples(meta: pd.DataFrame, seconds: float) -> bool:
+    """Return True when windows of one recording stand closer than they are long (sliding ones, or cues in quick succession)."""
+    for _, onsets in meta.groupby("recording", sort=False)["onset_s"]:
+        gaps = np.diff(np.sort(onsets.to_numpy(dtype=float)))
+        if len(gaps) and gaps.min() < seconds - 1e-6:
+            return True
+    return False
 
 
 def check_finite(X: np.ndarray, source: str) -> None:
@@ -480,6 +502,25 @@ def _ordered(meta: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(filled, index=meta.index)
     others = [column for column in meta.columns if column not in IDENTITY]
     return pd.concat([table, meta[others]], axis=1).reset_index(drop=True)
+
+
+def _order_notes(table: pd.DataFrame) -> list[str]:
+    """Say it when sessions or runs stand in another order than their names sort: time order goes by name."""
+    notes = []
+    for column in ("session", "run"):
+        for subject, names in table.groupby("subject", sort=False)[column]:
+            stood = list(dict.fromkeys(str(name) for name in names))
+            if stood != sorted(stood, key=natural):
+                notes.append(
+                    f"{column}s of {subject} stand in the order {', '.join(stood)} and are taken in the order of their names: rename them if time was otherwise"
+                )
+                break
+    return notes
+
+
+def natural(text: str) -> tuple:
+    """Return a sort key in which 'S2' stands before 'S10'."""
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", str(text)) if part)
 
 
 def _reopen(folder: Path, rows: np.ndarray, columns: list[str], y: np.ndarray | None, y_space: Space | None, changed: dict) -> Windows:

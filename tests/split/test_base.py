@@ -38,7 +38,7 @@ def test_a_row_in_two_parts_is_refused(parts):
 
 
 def test_align_may_equal_test():
-    assert Fold(fit=[0], test=[1, 2], align=[2, 1], name="x").access == "transductive"
+    assert Fold(fit=[0], test=[1, 2], align=[2, 1], name="x").unlabelled == "transductive"
 
 
 def test_a_trial_on_both_sides_is_refused():

@@ -84,11 +84,11 @@ def test_labels_decide_nothing_where_nothing_is_balanced(name, table):
 def test_access_says_what_was_seen(name, table):
     meta, y = table()
     split = MAKERS[name]()
-    assert {fold.access for fold in split.folds(meta, y)} == {"none"}
-    assert {fold.access for fold in split.folds(meta, y, access="all")} == {"transductive"}
-    assert {fold.access for fold in split.folds(meta, y, access="calibration", n_align=2)} == {"unlabelled calibration"}
+    assert {fold.unlabelled for fold in split.folds(meta, y)} == {""}
+    assert {fold.unlabelled for fold in split.folds(meta, y, access="all")} == {"transductive"}
+    assert {fold.unlabelled for fold in split.folds(meta, y, access="calibration", n_align=2)} == {"unlabelled calibration"}
     for fold in MAKERS[name](shots=1).folds(meta, y, access="all"):
-        assert fold.access == f"{len(fold.calibrate)} labelled + transductive"
+        assert fold.unlabelled == "transductive" and len(fold.calibrate)
 
 
 @every

@@ -27,7 +27,7 @@ def answered(labelled, classes, skill=0.3, seeds=(0,), models=("m",), split=None
                     "model": model,
                     "seed": s,
                     "fold": fold.name,
-                    "access": fold.access,
+                    "access": fold.unlabelled or "none",
                     "samples": len(fold.fit),
                     "time": 2.0,
                     **facts,

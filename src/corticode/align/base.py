@@ -13,6 +13,13 @@ from corticode.errors import SentenceError
 from corticode.layer import spd
 from corticode.state import Stateful
 
+# what tells one domain from another
+_COLUMNS = {
+    "subject": ["dataset", "subject"],
+    "session": ["dataset", "subject", "session"],
+    "recording": ["dataset", "subject", "session", "run", "recording"],
+}
+
 
 class Align(Stateful):
     """Make people alike, one domain at a time, from blind windows.
@@ -27,6 +34,11 @@ class Align(Stateful):
     n_align : int
         Windows per person and session for access='calibration'.
 
+    Raises
+    ------
+    SentenceError
+        `by` is no such column.
+
     Attributes
     ----------
     acts_on : str
@@ -38,15 +50,12 @@ class Align(Stateful):
 
     def __init__(self, by: str = "subject", access: str = "online", n_align: int = 20):
         self.by, self.access, self.n_align = by, access, int(n_align)
+        if by not in _COLUMNS:
+            raise SentenceError(f"align.by={by} is unknown: pick one of {', '.join(_COLUMNS)}")
 
     def domains(self, meta: pd.DataFrame) -> np.ndarray:
         """Return the name of each row's domain [n]."""
-        columns = {
-            "subject": ["dataset", "subject"],
-            "session": ["dataset", "subject", "session"],
-            "recording": ["dataset", "subject", "session", "run", "recording"],
-        }[self.by]
-        return reduce(lambda left, right: left + "\x1f" + right, (meta[column].astype(str) for column in columns)).to_numpy()
+        return reduce(lambda left, right: left + "\x1f" + right, (meta[column].astype(str) for column in _COLUMNS[self.by])).to_numpy()
 
     def fit_source(self, F: np.ndarray, meta: pd.DataFrame) -> np.ndarray:
         """Align the source: each domain by all of its own rows. Returns the aligned array, shape of F."""
@@ -116,11 +125,18 @@ class Recentre(Align):
     prior : float
         Weight of the source's mean at the start of a new domain, in rows. 0: a domain's very first online row is aligned
         by itself alone and so carries no information, but a stranger's gains are followed at once.
+
+    Raises
+    ------
+    SentenceError
+        A negative prior.
     """
 
     def __init__(self, by: str = "subject", access: str = "online", n_align: int = 20, prior: float = 0.0):
         super().__init__(by, access, n_align)
         self.prior = float(prior)
+        if not 0 <= self.prior < float("inf"):
+            raise SentenceError(f"align.prior={prior}: wanted 0 or more windows' worth of the source's mean")
         # domain -> (rows so far, reference)
         self.source: dict[str, tuple[float, np.ndarray]] = {}
         self.target: dict[str, tuple[float, np.ndarray]] = {}

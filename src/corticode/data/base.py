@@ -44,6 +44,13 @@ class Card:
     notes: tuple[str, ...] = field(default=())
 
 
+def names(subjects: Sequence[str | int] | str | int | None) -> list[str] | None:
+    """Return people's names as a list of text: `S001` and `1` are one person each, not letters or digits."""
+    if subjects is None:
+        return None
+    return [str(s) for s in ([subjects] if isinstance(subjects, str | int) else subjects)]
+
+
 class DataSet(Stateful):
     """Base of all data sets.
 
@@ -52,8 +59,8 @@ class DataSet(Stateful):
     root : str or None
         Folder in which the files lie. With it the network is never needed: what lies there is used. Without it the
         files are sought in `paths.data` and the ecosystem's own folders, and fetched when missing.
-    subjects : list of str or None
-        None takes all there are; a person asked for by name and absent is an error.
+    subjects : list of str, str or None
+        One name is one person. None takes all there are; a person asked for by name and absent is an error.
     unit_factor : float
         Correction of a header that states the wrong unit.
 
@@ -70,9 +77,9 @@ class DataSet(Stateful):
     layouts: tuple[str, ...] = ()
     variables: tuple[str, ...] = ("MNE_DATA",)
 
-    def __init__(self, root: str | None = None, subjects: Sequence[str] | None = None, unit_factor: float = 1.0):
+    def __init__(self, root: str | None = None, subjects: Sequence[str] | str | None = None, unit_factor: float = 1.0):
         self.root = root
-        self.subjects = None if subjects is None else [str(s) for s in subjects]
+        self.subjects = names(subjects)
         self.unit_factor = float(unit_factor)
         # `experiment` sets the folder under which named data sets live (paths.data) before anything is read
         self.home: Path | None = None

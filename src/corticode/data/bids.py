@@ -11,7 +11,7 @@ from typing import Any
 
 from corticode import store
 from corticode.data import table as tables
-from corticode.data.base import Card, DataSet
+from corticode.data.base import Card, DataSet, names
 from corticode.data.companion import companions
 from corticode.data.format import check_file, explained
 from corticode.data.reader import Reading
@@ -109,7 +109,8 @@ class Bids(DataSet):
         exclude: Mapping[str, Any] | None = None,
         unit_factor: float = 1.0,
     ):
-        super().__init__(root, None if subjects is None else [str(s).removeprefix("sub-") for s in subjects], unit_factor)
+        asked = None if subjects is None else [name.removeprefix("sub-") for name in names(subjects)]
+        super().__init__(root, asked, unit_factor)
         self.task = task
         self.session = session
         self.datatype = datatype

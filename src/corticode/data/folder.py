@@ -122,10 +122,13 @@ class Folder(DataSet):
 
     @property
     def classes(self) -> dict[str, list[str]]:
-        """Event names given by `events`, and the levels of each text column of the table."""
+        """Event names given by `events`, and the levels of each text column in the lines of the chosen people."""
         found = {"event": list(dict.fromkeys(self.reading.events.values()))} if self.reading.events else {}
-        rows = tables.typed([{k: v for k, v in line.items() if k not in (*_WHO, *_HOW)} for line in self._lines()], text=("label",))
-        for column in rows[0]:
+        lines = self._lines()
+        rows = tables.typed([{k: v for k, v in line.items() if k not in (*_WHO, *_HOW)} for line in lines], text=("label",))
+        wanted = set(self.wanted(list(dict.fromkeys(line["subject"] for line in lines))))
+        rows = [row for line, row in zip(lines, rows, strict=True) if line["subject"] in wanted]
+        for column in rows[0] if rows else ():
             levels = tables.levels([row[column] for row in rows])
             if levels:
                 found[column] = levels

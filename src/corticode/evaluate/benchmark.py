@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
 from corticode import store
 from corticode.decoder import Decoder
 from corticode.encoder.base import Encoder
 from corticode.errors import CorticodeError
 from corticode.predictions import Predictions
-from corticode.split.base import Fold
+from corticode.split.base import PERSON, Fold
 from corticode.windows import Windows
 
 
@@ -315,7 +316,7 @@ def _collect(outcome: Outcome, job: Job, worker: Worker, facts: dict[str, Any]) 
             "model": name,
             "fold": job.fold.name,
             "seed": job.seed,
-            "access": _access(job.fold, facts),
+            "access": _access(job.fold, worker.windows.meta, bool(facts.get("aligned"))),
             "selection": notes.pop("selection", ""),
             "notes": notes,
             "samples": len(job.fold.fit),
@@ -330,6 +331,19 @@ def _collect(outcome: Outcome, job: Job, worker: Worker, facts: dict[str, Any]) 
             outcome.patterns.setdefault(name, []).append({"patterns": stored["patterns"], "labels": labels})
 
 
-def _access(fold: Fold, facts: dict[str, Any]) -> str:
-    """Return what of the target the decoder saw; an aligner without rows of its own works from the past: online."""
-    return "online" if fold.access == "none" and facts.get("aligned") else fold.access
+def _access(fold: Fold, meta: pd.DataFrame, aligned: bool) -> str:
+    """Return what of the target people a decoder saw, in words: 'none' for strangers of whom nothing was seen.
+
+    Labelled windows of theirs in the fit rows (within-session, cross-session) and for calibration; then, without labels,
+    'online' (an aligner that follows the past), 'unlabelled calibration' or 'transductive'.
+    """
+    parts = []
+    for words, columns in (("labelled windows of the session", [*PERSON, "session"]), ("labelled other sessions", list(PERSON))):
+        key = meta[columns].astype(str).agg("\x1f".join, axis=1).to_numpy()
+        if np.isin(key[fold.test], key[fold.fit]).any():
+            parts.append(words)
+            break
+    if len(fold.calibrate):
+        parts.append(f"{len(fold.calibrate)} labelled")
+    unlabelled = fold.unlabelled or ("online" if aligned else "")
+    return " + ".join([*parts, *([unlabelled] if unlabelled else [])]) or "none"

@@ -15,7 +15,7 @@ from corticode.errors import BrokenDataError, CorticodeError, MissingDataError
 from corticode.prepare.base import Prepare
 from corticode.recording import Recording
 from corticode.space import Space
-from corticode.windows import IDENTITY, Windows, check_finite, write_table
+from corticode.windows import IDENTITY, Windows, check_finite, share_samples, write_table
 
 
 def content_key(recordings: Sequence[Recording], prepare: Prepare, code: dict[str, str], memo: Path | None = None) -> tuple[str, list[str]]:
@@ -117,11 +117,12 @@ def _make(recordings, prepare, tmp, info, n_jobs, progress) -> None:
         notes.extend(f"{recordings[i].name}: {line}" for line in said)
         if len(table):
             groups.setdefault((space, length), []).append((parts_folder / f"{i}.npy", table))
-            info["overlap"] |= _share_samples(table, length / space.sfreq)
+            info["overlap"] |= share_samples(table, length / space.sfreq)
     if not groups:
         raise MissingDataError(
             "no window was cut from any recording: the events do not match, or every window was rejected"
             + (f" ({notes[0]})" if notes else "")
+            + ("; recordings without cues are cut by prepare=sliding_10s" if any("no event at all" in note for note in notes) else "")
         )
     for k, ((space, length), parts) in enumerate(groups.items()):
         n = sum(len(table) for _, table in parts)
@@ -139,12 +140,6 @@ def _make(recordings, prepare, tmp, info, n_jobs, progress) -> None:
     shutil.rmtree(parts_folder, ignore_errors=True)
     meta = pd.concat([table for parts in groups.values() for _, table in parts], ignore_index=True)
     write_table(tmp, meta, [space.to_dict() for space, _ in groups], {**info, "notes": notes})
-
-
-def _share_samples(table: pd.DataFrame, seconds: float) -> bool:
-    """Return True when windows of one recording stand closer than they are long (sliding ones, or cues in quick succession)."""
-    onsets = np.sort(table["onset_s"].to_numpy(dtype=float))
-    return bool(len(onsets) > 1 and np.diff(onsets).min() < seconds - 1e-6)
 
 
 def _one(recording: Recording, prepare: Prepare, path: Path) -> tuple[pd.DataFrame, Space, int, list[str]]:

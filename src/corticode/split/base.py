@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ import pandas as pd
 
 from corticode.errors import GuardError, SentenceError
 from corticode.state import Stateful
+from corticode.windows import natural
 
 _NONE = np.arange(0)
 
@@ -69,14 +69,11 @@ class Fold:
         return bool(len(self.align)) and np.array_equal(np.sort(self.align), np.sort(self.test))
 
     @property
-    def access(self) -> str:
-        """What of the target was available, for the score table."""
-        seen = []
-        if len(self.calibrate):
-            seen.append(f"{len(self.calibrate)} labelled")
-        if len(self.align):
-            seen.append("transductive" if self._transductive() else "unlabelled calibration")
-        return " + ".join(seen) or "none"
+    def unlabelled(self) -> str:
+        """What of the target is seen without labels before it is asked: '', 'unlabelled calibration' or 'transductive'."""
+        if not len(self.align):
+            return ""
+        return "transductive" if self._transductive() else "unlabelled calibration"
 
 
 class Split(Stateful):
@@ -152,11 +149,6 @@ class Split(Stateful):
 
 
 # -- who and when -------------------------------------------------------------------------------------------------
-
-
-def natural(text: str) -> tuple:
-    """Return a sort key in which 'S2' stands before 'S10'."""
-    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", str(text)) if part)
 
 
 def codes(meta: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:

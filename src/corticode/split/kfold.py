@@ -56,6 +56,12 @@ class KFold(Split):
             raise SentenceError(
                 "split.by=site needs a site for every person: add the column `site` to recordings.csv, or use split.by=subject"
             )
+        twice = meta.groupby(list(COLUMNS["subject"]), sort=False)["site"].nunique() if self.by == "site" else pd.Series(dtype=int)
+        if (twice > 1).any():
+            raise SentenceError(
+                f"split.by=site: {twice.index[twice > 1][0][-1]} was recorded at two sites and would be learned from and asked: use split.by=subject, "
+                "or give that person one site"
+            )
         if len(groups) < max(2, self.n_folds or 2):
             raise SentenceError(f"{len(groups)} {self.by}s cannot be parted into split.n_folds={self.n_folds}: ask for fewer folds")
         number = np.empty(len(meta), dtype=np.int64)

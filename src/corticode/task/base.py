@@ -11,7 +11,7 @@ import pandas as pd
 
 from corticode.errors import GuardError, MissingDataError, SentenceError
 from corticode.metric.base import Metric, named
-from corticode.predictions import Predictions
+from corticode.predictions import Predictions, units
 from corticode.state import Stateful
 from corticode.task.scores import LEVELS, headline, table
 from corticode.task.shuffle import exchange
@@ -119,6 +119,8 @@ class Task(Stateful):
     def _asked(self, windows: Windows, keep: np.ndarray, y: np.ndarray, notes: Sequence[str]) -> Windows:
         """Return the kept rows with y (its labels shuffled where that is asked for) and the notes."""
         chosen, notes = windows[keep], list(notes)
+        if self.unit != "window" and (self.unit != "stimulus" or "stimulus" in chosen.meta):
+            units(chosen.meta, y, self.unit)  # refused before anything is computed
         if self.shuffle:
             moving = exchange(y, chosen.meta)
             y = moving.draw(np.random.default_rng(self.shuffle_seed), 1)[0]
