@@ -213,7 +213,7 @@ def test_concatenate_joins_what_fits():
     assert [block.X.shape for block in joined.blocks] == [(48, 6, 128), (24, 6, 64)]
     assert joined.y.tolist() == [0] * 24 + [2] * 24 + [1] * 24
     assert np.array_equal(joined.blocks[0].X, np.concatenate([one.X, other.X]))
-    assert joined.info["overlap"] and joined.info["sees"] == "recording" and joined.info["notes"] == ["sliding"]
+    assert joined.info["overlap"] and joined.info["sees"] == "unknown" and joined.info["notes"] == ["sliding"]
     assert joined.info["classes"] == one.info["classes"]
     assert joined.key == ""
 

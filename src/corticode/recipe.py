@@ -6,11 +6,14 @@ import contextlib
 import copy
 import hashlib
 import inspect
+import io
 import pickletools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from corticode import catalogue, store
 from corticode.decoder import Decoder
@@ -162,9 +165,7 @@ def _content(own: Any) -> dict[str, Any]:
     Classes of a notebook are in the bytes themselves; those of modules are named there, and the modules' code is hashed.
     Where bytes differ for equal models, they are computed again: never the other way round.
     """
-    import cloudpickle
-
-    data = cloudpickle.dumps(own)
+    data = _bytes_of(own)
     named = {text for _, text, _ in pickletools.genops(data) if isinstance(text, str)}
     modules = sorted(name for name in named if name in sys.modules and store.is_written_here(name))
     return {
@@ -172,3 +173,20 @@ def _content(own: Any) -> dict[str, Any]:
         "bytes": hashlib.sha256(data).hexdigest(),
         "code": {name: store.code_key(name) for name in modules},
     }
+
+
+def _bytes_of(own: Any) -> bytes:
+    """Return the bytes of an object as cloudpickle writes them, with every tensor as the hash of its numbers."""
+    import cloudpickle
+
+    class Pickler(cloudpickle.Pickler):
+        def reducer_override(self, thing: Any) -> Any:
+            if any(c.__module__.startswith("torch") and c.__name__ == "Tensor" for c in type(thing).__mro__):
+                # the bytes of a tensor hold addresses
+                numbers = np.ascontiguousarray(thing.detach().cpu().numpy())
+                return str, (f"{numbers.dtype} {numbers.shape} {hashlib.sha256(numbers.tobytes()).hexdigest()}",)
+            return super().reducer_override(thing)
+
+    buffer = io.BytesIO()
+    Pickler(buffer, protocol=5).dump(own)
+    return buffer.getvalue()

@@ -115,3 +115,52 @@ def test_people_of_two_data_sets_with_one_name_are_two():
     meta = tiny(dataset=["a", "b", "a"], subject=["1", "1", "2"])
     assert [name for name, _ in people(meta)] == ["a/1", "a/2", "b/1"]
     assert [name for name, _ in people(meta.assign(dataset="a"))] == ["1", "2"]
+
+
+def test_recordings_of_one_class_are_not_split():
+    """Rest in one file, work in another: windows of both files on both sides would tell files apart, not conditions."""
+    meta = pd.DataFrame({
+        "dataset": "d", "site": "", "subject": "1", "session": "", "run": np.repeat(["1", "2"], 10), "recording": np.repeat(["a", "b"], 10),
+        "trial": np.arange(20), "onset_s": np.tile(np.arange(10.0), 2),
+    })  # fmt: skip
+    y = np.repeat([0, 1], 10)
+    from corticode.split.within_session import WithinSession
+
+    with pytest.raises(GuardError, match="recording again"):
+        WithinSession(n_folds=2).folds(meta, y)
+    assert WithinSession(n_folds=2).folds(meta, np.tile([0, 1], 10))
+
+
+def test_people_lost_to_calibration_are_named():
+    meta = pd.DataFrame({
+        "dataset": "d", "site": "", "subject": np.repeat(["1", "2", "3", "4"], [10, 10, 10, 3]), "session": "", "run": "", "recording": np.repeat(["1", "2", "3", "4"], [10, 10, 10, 3]),
+        "trial": np.arange(33), "onset_s": np.arange(33.0),
+    })  # fmt: skip
+    from corticode.split.kfold import KFold
+
+    split = KFold(n_folds=2)
+    split.folds(meta, np.arange(33) % 2, access="calibration", n_align=4)
+    assert any("4" in note and "no window to test" in note for note in split.notes)
+
+
+def test_a_person_of_two_sites_is_not_split_by_site():
+    from corticode.split.kfold import KFold
+
+    meta = pd.DataFrame({
+        "dataset": "d", "site": np.repeat(["A", "B"], 10), "subject": np.repeat(["1", "2", "1", "3"], 5), "session": "", "run": "", "recording": np.repeat(list("abcd"), 5),
+        "trial": np.arange(20), "onset_s": np.arange(20.0),
+    })  # fmt: skip
+    with pytest.raises(SentenceError, match="1 was recorded at two sites"):
+        KFold(n_folds=None, by="site").folds(meta, np.arange(20) % 2)
+
+
+def test_sessions_whose_names_sort_backwards_are_refused():
+    from corticode.split.cross_session import CrossSession
+
+    meta = pd.DataFrame({
+        "dataset": "d", "site": "", "subject": "1", "session": np.repeat(["pre", "post"], 10), "run": "", "recording": np.repeat(["pre", "post"], 10),
+        "trial": np.arange(20), "onset_s": np.tile(np.arange(10.0), 2),
+    })  # fmt: skip
+    with pytest.raises(SentenceError, match="pre, post"):
+        CrossSession().folds(meta, np.arange(20) % 2)
+    assert CrossSession(order="all").folds(meta, np.arange(20) % 2)

@@ -135,13 +135,18 @@ class Split(Stateful):
                 raise SentenceError(f"fold {name} has {len(fit)} windows to fit on and {len(target)} to test: choose another split=")
             check_whole(meta, pieces, fit, target, name, overlap)
             check_classes(y, fit, name)
+            check_recordings(meta, y, fit, target, name)
             target = target[np.argsort(place[target])]
             calibrate, test = _first_shots(meta, y, target, self.shots, pieces, name)
             align = _NONE
             if access == "all":
                 align = test
             elif access == "calibration":
+                before = set(meta["subject"].iloc[test])
                 align, test = _first_rows(meta, test, n_align, pieces, name)
+                lost = sorted(before - set(meta["subject"].iloc[test]), key=natural)
+                if lost:
+                    self.notes.append(f"fold {name}: align.n_align={n_align} leaves no window to test of {', '.join(lost)}")
             folds.append(Fold(np.sort(fit), test, name, align, calibrate))
         if not folds:
             raise SentenceError("this split makes no fold of these data: choose another split=")
@@ -204,6 +209,26 @@ def check_whole(meta: pd.DataFrame, pieces: np.ndarray, fit: np.ndarray, target:
     raise GuardError(
         f"fold {name}: {len(both)} {what} stand in fit and in test, the first is {first}: use split=cross_session or split=loso"
     )
+
+
+def check_recordings(meta: pd.DataFrame, y: np.ndarray, fit: np.ndarray, target: np.ndarray, name: str) -> None:
+    """Refuse a fold that splits recordings of one class each: to know the recording again would be to know the answer.
+
+    Raises
+    ------
+    GuardError
+    """
+    if not np.issubdtype(y.dtype, np.integer):
+        return
+    number = codes(meta, RECORDING)
+    shared = np.intersect1d(number[fit], number[target])
+    inside = np.flatnonzero(np.isin(number, shared))
+    constant = len(shared) > 1 and (pd.Series(y[inside]).groupby(number[inside]).nunique() == 1).all()
+    if constant:
+        raise GuardError(
+            f"fold {name}: each recording holds one class, and windows of {len(shared)} recordings stand in fit and in test: a decoder would know "
+            "the recording again, not the class; use split=loso or split=kfold"
+        )
 
 
 def check_classes(y: np.ndarray, fit: np.ndarray, name: str) -> None:
