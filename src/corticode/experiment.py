@@ -303,9 +303,9 @@ def describe(cfg: Mapping[str, Any], recipes: Sequence[Recipe], learning: Sequen
         "align": choices.get("align", ""),
         "adapt": ", ".join(dict.fromkeys(learning)),
         "n_folds_expected": n_folds,
-        "config_hash": store.key({k: cfg[k] for k in ("data", "task", "prepare", "split", "align", "adapt", "model", "seed") if k in cfg})[
-            :16
-        ],
+        "config_hash": store.key(
+            [[r.describe() for r in recipes], {k: cfg[k] for k in ("data", "task", "prepare", "split", "seed") if k in cfg}]
+        )[:16],
         "seconds": round(time.perf_counter() - begin, 2),
     }
 

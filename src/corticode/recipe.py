@@ -83,7 +83,7 @@ class Recipe:
             "model": {k: v for k, v in self.model.items() if k != "name"},
             "adapt": self.adapt,
             "align": self.align,
-            "precision": self._precision(),
+            "hardware": self._hardware(),
         }
         described = {
             **plain, "space": self.space.to_dict(), "n_times": self.n_times, "classes": list(self.classes), "uses": list(self.uses),
@@ -125,13 +125,14 @@ class Recipe:
         # an estimator that draws random numbers draws the same ones for the same seed
         return Raw(), Estimator(clone(thing), random_state=offers["random_state"]), False
 
-    def _precision(self) -> str | None:
-        """Return what the numbers of a network are computed in here: 'auto' is one thing on a GPU and another on a CPU."""
+    def _hardware(self) -> list[Any] | None:
+        """Return what the bits of a network depend on here: 'auto' is one thing on a GPU and another on a CPU."""
         if not self._is_neural():
             return None
         from corticode.train.settings import Hardware
 
-        return Hardware.of(self.trainer).resolved().precision
+        there = Hardware.of(self.trainer).resolved()
+        return [there.accelerator, there.devices, there.precision]
 
     def _is_neural(self) -> bool:
         if self.own is not None:

@@ -286,7 +286,8 @@ def one_thread() -> Iterator[None]:
 
     torch = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else None
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for a torch that is imported inside the block
+    asked = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"  # for a torch that is imported inside the block
     try:
         with threadpool_limits(1):
             if torch is not None:
@@ -295,6 +296,10 @@ def one_thread() -> Iterator[None]:
     finally:
         if before is not None:
             torch.set_num_threads(before)
+        if asked is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = asked
 
 
 # -- reading back ---------------------------------------------------------------------------------------------------
