@@ -119,12 +119,14 @@ class Hardware:
         Raises
         ------
         SentenceError
-            A GPU is asked for and there is none.
+            An unknown accelerator, or a GPU is asked for and there is none.
         """
         import torch
 
         gpu = torch.cuda.is_available()
         accelerator = {"auto": "gpu" if gpu else "cpu", "cuda": "gpu"}.get(self.accelerator, self.accelerator)
+        if accelerator not in ("cpu", "gpu", "mps", "tpu"):
+            raise SentenceError(f"trainer.accelerator={self.accelerator} is unknown: pick auto, cpu, gpu, mps or tpu")
         if accelerator == "gpu" and not gpu:
             raise SentenceError(f"trainer.accelerator={self.accelerator} needs a CUDA GPU and torch sees none: use trainer=cpu")
         if accelerator == "cpu" and self.devices == "auto":
