@@ -325,7 +325,8 @@ def test_missing_data_says_what_to_run_meanwhile(corticode_says, tmp_path, monke
 
 
 def run_in_background(tmp_path: Path, *words: str) -> subprocess.Popen:
-    code = "import sys; from corticode.cli import main; sys.exit(main(sys.argv[1:]))"
+    # a suite that runs in the background hands down an ignored Ctrl-C; somebody's terminal does not
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from corticode.cli import main; sys.exit(main(sys.argv[1:]))"
     return subprocess.Popen(
         [sys.executable, "-c", code, "train", *words, f"paths.data={tmp_path}/store", f"hydra.run.dir={tmp_path}/run", "progress=off"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
