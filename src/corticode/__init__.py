@@ -15,6 +15,7 @@ _FACE = {
     "Space": "space",
     "Decoder": "decoder",
     "Predictions": "predictions",
+    "WeightCard": "weights",
     "Fold": "split.base",
     "CorticodeError": "errors",
 }

@@ -1,0 +1,91 @@
+"""Weights are verified and read without running code from them."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from corticode import store, weights
+from corticode.errors import BrokenDataError, MissingDataError
+from corticode.space import Space
+from corticode.weights import WeightCard
+
+SPACE = Space("eeg", ("C3", "C4"), "uV", 200)
+
+
+def card(**facts):
+    return WeightCard(
+        **{
+            "name": "tiny",
+            "url": "https://nowhere.invalid/tiny.safetensors?download=1",
+            "licence": "BSD-3-Clause",
+            "expects": SPACE,
+            **facts,
+        }
+    )
+
+
+def write(path):
+    from safetensors.numpy import save_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({"blocks.0.weight": np.eye(2, dtype=np.float32), "head.bias": np.ones(3, dtype=np.float32)}, str(path))
+    return path
+
+
+def test_a_file_that_lies_there_is_verified_and_read_without_a_network(tmp_path):
+    file = write(tmp_path / "tiny.safetensors")
+    found = weights.find(card(sha256=store.file_digest(file)), tmp_path)
+    state = weights.load(found, {"blocks.0.weight": "layer.weight", "head.bias": ""})
+    assert list(state) == ["layer.weight"] and np.array_equal(state["layer.weight"], np.eye(2))
+
+
+def test_another_file_is_refused(tmp_path):
+    write(tmp_path / "tiny.safetensors")
+    with pytest.raises(BrokenDataError, match="wanted 0000"):
+        weights.find(card(sha256="0" * 64), tmp_path)
+
+
+def test_an_unknown_hash_is_noted_and_must_stay(tmp_path):
+    file = write(tmp_path / "tiny.safetensors")
+    weights.find(card(), tmp_path)
+    assert store.file_digest(file) in (tmp_path / "tiny.safetensors.sha256").read_text()
+    file.write_bytes(file.read_bytes() + b" ")
+    with pytest.raises(BrokenDataError, match="another file"):
+        weights.find(card(), tmp_path)
+
+
+def test_offline_says_which_file_goes_where(tmp_path, monkeypatch):
+    import pooch
+    import requests
+
+    def offline(*args, **kwargs):
+        raise requests.ConnectionError("no network")
+
+    monkeypatch.setattr(pooch, "retrieve", offline)
+    with pytest.raises(MissingDataError, match=r"put https://nowhere\.invalid/tiny\.safetensors.* as .*tiny\.safetensors"):
+        weights.find(card(), tmp_path)
+
+
+def test_a_checkpoint_of_tensors_is_read_and_one_with_code_is_not(tmp_path):
+    import torch
+
+    torch.save({"state_dict": {"w": torch.eye(2), "b": torch.ones(2, dtype=torch.bfloat16)}, "epoch": 3}, tmp_path / "good.pt")
+    state = weights.load(tmp_path / "good.pt")
+    assert np.array_equal(state["w"], np.eye(2)) and state["b"].dtype == np.float32
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "made_by_the_file"), "w"))
+
+    (tmp_path / "bad.pt").write_bytes(pickle.dumps({"w": Evil()}))
+    with pytest.raises(BrokenDataError, match="without running code"):
+        weights.load(tmp_path / "bad.pt")
+    assert not (tmp_path / "made_by_the_file").exists()
+
+
+def test_names_that_are_not_there_are_an_error(tmp_path):
+    with pytest.raises(BrokenDataError, match=r"blocks\.7"):
+        weights.load(write(tmp_path / "tiny.safetensors"), {"blocks.7.weight": "x"})
