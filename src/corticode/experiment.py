@@ -380,16 +380,10 @@ def run(
     chosen += [] if own_data else [f"data={data}"]
     seeds = int(seed) if isinstance(seed, int | np.integer) else "[" + ",".join(str(int(s)) for s in seed) + "]"
     chosen += [f"seed={seeds}", f"progress={progress}", *overrides]
-    names = (
-        {model: model}
-        if isinstance(model, str)
-        else {k: v for k, v in model.items() if isinstance(v, str)}
-        if isinstance(model, dict)
-        else {}
-    )
+    several = model if isinstance(model, dict) else {model: model} if isinstance(model, str) else {}
+    names = {key: entry for key, entry in several.items() if isinstance(entry, str)}
     configs = {key: compose([f"model={entry}", *chosen], config_dir) for key, entry in names.items()}
-    only_names = isinstance(model, str) or (isinstance(model, dict) and len(names) == len(model))
-    cfg = next(iter(configs.values())) if only_names else compose(["model=own", *chosen], config_dir)
+    cfg = next(iter(configs.values())) if names and len(names) == len(several) else compose(["model=own", *chosen], config_dir)
     if isinstance(model, dict):
         # a name in a dict brings its own way of learning along
         model = {k: ({**configs[k]["model"], "adapt": configs[k]["adapt"]} if k in configs else v) for k, v in model.items()}

@@ -331,51 +331,17 @@ class Windows:
         UnitError
             Amplitudes that cannot be EEG in µV.
         """
-        X = np.asarray(X)
-        if X.ndim != 3:
-            raise BrokenDataError(f"X is {list(X.shape)}: wanted [n, channels, times]")
-        if not np.issubdtype(X.dtype, np.number) or np.iscomplexobj(X):
-            raise BrokenDataError(f"X holds {X.dtype}: wanted real numbers")
-        n, channels, _ = X.shape
-        names = tuple(ch_names) if ch_names is not None else tuple(f"{kind.upper()}{i + 1:03d}" for i in range(channels))
-        house = "fT/m" if unit == "T/m" else HOUSE_UNIT.get(kind, unit)
-        factor = unit_factor(unit, house)
-        X = X.astype(np.float32) if factor == 1 else (X * factor).astype(np.float32)
-        space = Space(kind=kind, names=names, unit=house, sfreq=sfreq, positions=positions)
-        block = Block(X, space)
-        check_finite(X, "X")
-        if kind == "eeg" and n:
-            from corticode.recording import Signal, check_amplitude
-
-            sample = X[:: max(1, n // 200)]
-            check_amplitude(Signal(np.concatenate(list(sample), axis=1), space), "X")
-        table = pd.DataFrame({"dataset": dataset, "site": site, "subject": subject, "session": session, "run": run}, index=range(n))
+        block = _own_block(X, sfreq, ch_names, unit, kind, positions)
+        n, _, times = block.X.shape
+        who = {"dataset": dataset, "site": site, "subject": subject, "session": session, "run": run}
+        table = pd.DataFrame(who, index=range(n))
         if meta is not None:
             if len(meta) != n:
                 raise BrokenDataError(f"meta has {len(meta)} lines for {n} windows: wanted one line per window")
             table = table.assign(**{str(c): np.asarray(meta[c]) for c in meta.columns})
-        classes: dict[str, list] = {}
-        if y is not None:
-            y = np.asarray(y)
-            if y.dtype == object and any(label is None or label != label for label in y.ravel()):
-                raise BrokenDataError("y has missing labels (None or NaN): drop those windows")
-            if y.ndim != 1 or len(y) != n:
-                raise BrokenDataError(f"y is {list(y.shape)} for {n} windows: wanted one label per window")
-            if np.issubdtype(y.dtype, np.floating):
-                table["value"] = y.astype(float)
-            else:
-                table["event"] = [str(label) for label in y]
-                classes["event"] = [str(label) for label in np.unique(y)]
-        who = [c for c in ("subject", "session", "run") if table[c].astype(str).ne("").any()]
-        if "recording" not in table:
-            table["recording"] = table[who].astype(str).agg("_".join, axis=1) if n else ""
-        if "trial" not in table:
-            table["trial"] = np.arange(n)
-        known = "onset_s" in table
-        if not known:
-            # rows are taken to stand in the order in which they were recorded
-            table["onset_s"] = table.groupby("recording").cumcount() * (X.shape[2] / float(sfreq)) if n else 0.0
-        overlap = bool(overlap) or (known and share_samples(table, X.shape[2] / float(sfreq)))
+        target, classes = _own_target(y, n)
+        table = _placed(table.assign(**target), times / float(sfreq))
+        overlap = bool(overlap) or (meta is not None and "onset_s" in meta and share_samples(table, times / float(sfreq)))
         info = {"classes": classes, "sees": "unknown", "overlap": overlap, "steps": [], "notes": _order_notes(table)}
         return cls([block], table, info=info)
 
@@ -502,6 +468,56 @@ def _ordered(meta: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(filled, index=meta.index)
     others = [column for column in meta.columns if column not in IDENTITY]
     return pd.concat([table, meta[others]], axis=1).reset_index(drop=True)
+
+
+# -- one's own arrays, checked -----------------------------------------------------------------------------------------
+
+
+def _own_block(X: np.ndarray, sfreq: float, ch_names: Sequence[str] | None, unit: str, kind: str, positions: np.ndarray | None) -> Block:
+    """Return arrays as a block in the unit of the house, refused where they cannot be what they are said to be."""
+    X = np.asarray(X)
+    if X.ndim != 3:
+        raise BrokenDataError(f"X is {list(X.shape)}: wanted [n, channels, times]")
+    if not np.issubdtype(X.dtype, np.number) or np.iscomplexobj(X):
+        raise BrokenDataError(f"X holds {X.dtype}: wanted real numbers")
+    names = tuple(ch_names) if ch_names is not None else tuple(f"{kind.upper()}{i + 1:03d}" for i in range(X.shape[1]))
+    house = "fT/m" if unit == "T/m" else HOUSE_UNIT.get(kind, unit)
+    factor = unit_factor(unit, house)
+    X = X.astype(np.float32) if factor == 1 else (X * factor).astype(np.float32)
+    block = Block(X, Space(kind=kind, names=names, unit=house, sfreq=sfreq, positions=positions))
+    check_finite(X, "X")
+    if kind == "eeg" and len(X):
+        from corticode.recording import Signal, check_amplitude
+
+        # some hundred windows are enough for a median
+        check_amplitude(Signal(np.concatenate(list(X[:: max(1, len(X) // 200)]), axis=1), block.space), "X")
+    return block
+
+
+def _own_target(y: Sequence | None, n: int) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return the outcome column of one's own y (`event` for labels, `value` for floats), and the classes it declares."""
+    if y is None:
+        return {}, {}
+    y = np.asarray(y)
+    if y.dtype == object and any(label is None or label != label for label in y.ravel()):
+        raise BrokenDataError("y has missing labels (None or NaN): drop those windows")
+    if y.ndim != 1 or len(y) != n:
+        raise BrokenDataError(f"y is {list(y.shape)} for {n} windows: wanted one label per window")
+    if np.issubdtype(y.dtype, np.floating):
+        return {"value": y.astype(float)}, {}
+    return {"event": [str(label) for label in y]}, {"event": [str(label) for label in np.unique(y)]}
+
+
+def _placed(table: pd.DataFrame, seconds: float) -> pd.DataFrame:
+    """Return the table with recording, trial and onset_s, where it has none: rows stand in the order in which they were recorded."""
+    who = [c for c in ("subject", "session", "run") if table[c].astype(str).ne("").any()]
+    if "recording" not in table:
+        table["recording"] = table[who].astype(str).agg("_".join, axis=1) if len(table) else ""
+    if "trial" not in table:
+        table["trial"] = np.arange(len(table))
+    if "onset_s" not in table:
+        table["onset_s"] = table.groupby("recording").cumcount() * seconds if len(table) else 0.0
+    return table
 
 
 def _order_notes(table: pd.DataFrame) -> list[str]:
