@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import multiprocessing.util
 from typing import Any
 
 import torch
@@ -63,6 +64,20 @@ class Best(Callback):
             for name, tensor in _tensors(learner).items():
                 if name in self.weights:
                     tensor.copy_(self.weights[name])
+
+
+class Leave(Callback):
+    """Takes each of several processes out of their group before it ends: threads of the group would abort it on exit."""
+
+    def on_fit_start(self, trainer, learner) -> None:
+        """Ask for it at the end of a process that was started for this fit."""
+        if trainer.world_size > 1 and multiprocessing.parent_process() is not None:
+            multiprocessing.util.Finalize(None, _leave_group, exitpriority=100)
+
+
+def _leave_group() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _tensors(learner: torch.nn.Module) -> dict[str, torch.Tensor]:

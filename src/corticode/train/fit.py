@@ -104,13 +104,13 @@ def fit(
 
 def _run(encoder, head, objective, F, y, inner, space, training, seed, hardware, logger):
     # Lightning takes seconds to import, and only a fit needs it
-    from corticode.train.callback import Best, History
+    from corticode.train.callback import Best, History, Leave
     from corticode.train.module import Learner
 
     learner = Learner(encoder, head, objective, training, space, seed)
     batches = Batches(F, y, inner.fit, training.batch_size, seed)
     held = Batches(F, y, inner.validation, _VALIDATION_BATCH) if len(inner.validation) else None
-    trainer = _trainer(training, hardware, logger, [History(), Best()] if held else [History()])
+    trainer = _trainer(training, hardware, logger, [History(), Leave(), *([Best()] if held else [])])
     try:
         trainer.fit(learner, batches, held)
     except SystemExit:
