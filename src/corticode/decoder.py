@@ -177,11 +177,16 @@ class Decoder:
         return act(self._features(windows), meta)
 
     @property
+    def asks_the_store(self) -> bool:
+        """True where features depend on one window alone and are not learned: the same for every fold, seed and person."""
+        return not self.encoder.neural and not self._on_signal
+
+    @property
     def _on_signal(self) -> bool:
         return self.aligner.acts_on == "signal" or (self.aligner.acts_on == "feature" and not self.encoder.spd)
 
     def _features(self, windows: Windows) -> np.ndarray:
-        if self.features is not None and not self.encoder.neural:
+        if self.features is not None and self.asks_the_store:
             return self.features(self.encoder, windows)
         return self.encoder.per_window(windows.X, self.space)
 

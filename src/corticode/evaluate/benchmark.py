@@ -177,12 +177,7 @@ def _shared_features(jobs: list[Job], windows: Windows) -> list[tuple[Encoder, W
     for new_decoder in {id(job.new_decoder): job.new_decoder for job in jobs}.values():
         decoder = new_decoder(0)
         encoder = decoder.encoder
-        if (
-            not encoder.neural
-            and decoder.aligner.acts_on != "signal"
-            and (encoder.spd or decoder.aligner.acts_on == "nothing")
-            and type(encoder).per_window is not Encoder.per_window
-        ):
+        if decoder.asks_the_store and type(encoder).per_window is not Encoder.per_window:
             seen.setdefault(feature_key(encoder, windows), (encoder, windows))
     return list(seen.values())
 
