@@ -20,16 +20,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from corticode import store
+from corticode import arrays, store
 from corticode.errors import BrokenDataError, MissingDataError, SentenceError, StoreError
-from corticode.space import HOUSE_UNIT, Space, unit_factor
+from corticode.space import Space
 
 # Who and when. All other columns of `meta` are outcomes, and `blind()` takes them away.
 IDENTITY = ("dataset", "site", "subject", "session", "run", "recording", "trial", "onset_s")
 _TEXT = ("dataset", "site", "subject", "session", "run", "recording")
-
-
-_EPOCH_KINDS = (("eeg", ["eeg"]), ("ieeg", ["seeg", "ecog", "dbs"]), ("meg", ["mag", "grad"]))
 
 
 @dataclass(frozen=True)
@@ -331,19 +328,12 @@ class Windows:
         UnitError
             Amplitudes that cannot be EEG in µV.
         """
-        block = _own_block(X, sfreq, ch_names, unit, kind, positions)
-        n, _, times = block.X.shape
-        who = {"dataset": dataset, "site": site, "subject": subject, "session": session, "run": run}
-        table = pd.DataFrame(who, index=range(n))
-        if meta is not None:
-            if len(meta) != n:
-                raise BrokenDataError(f"meta has {len(meta)} lines for {n} windows: wanted one line per window")
-            table = table.assign(**{str(c): np.asarray(meta[c]) for c in meta.columns})
-        target, classes = _own_target(y, n)
-        table = _placed(table.assign(**target), times / float(sfreq))
-        overlap = bool(overlap) or (meta is not None and "onset_s" in meta and share_samples(table, times / float(sfreq)))
+        X, space = arrays.checked(X, sfreq, ch_names, unit, kind, positions)
+        seconds = X.shape[2] / space.sfreq
+        table, classes = arrays.table(y, meta, len(X), seconds, dataset=dataset, site=site, subject=subject, session=session, run=run)
+        overlap = bool(overlap) or (meta is not None and "onset_s" in meta and share_samples(table, seconds))
         info = {"classes": classes, "sees": "unknown", "overlap": overlap, "steps": [], "notes": _order_notes(table)}
-        return cls([block], table, info=info)
+        return cls([Block(X, space)], table, info=info)
 
     @classmethod
     def from_epochs(cls, epochs: Any, subject: Sequence | str | None = None, session: Sequence | str = "", **columns: Any) -> Windows:
@@ -355,40 +345,9 @@ class Windows:
             `epochs.metadata`, where there is one, becomes columns; its `subject` and `session` are used.
         subject, session : one value per epoch, or one for all
         """
-        types = np.array(epochs.get_channel_types())
-        kind, wanted = next(((k, t) for k, t in _EPOCH_KINDS if np.isin(types, t).any()), (None, []))
-        if kind is None:
-            raise BrokenDataError(f"the epochs hold no EEG, iEEG or MEG channel (types there: {', '.join(sorted(set(types)))})")
-        if kind == "meg" and {"mag", "grad"} <= set(types):
-            raise SentenceError(
-                "the epochs hold magnetometers (T) and gradiometers (T/m): pick one with epochs.pick('mag') or epochs.pick('grad')"
-            )
-        bads = [name for name in epochs.info["bads"] if name in epochs.ch_names]
-        picks = np.flatnonzero(np.isin(types, wanted) & ~np.isin(epochs.ch_names, bads))
-        code_names = {code: name for name, code in epochs.event_id.items()}
-        locations = np.array([epochs.info["chs"][i]["loc"][:3] for i in picks], dtype=float)
-        locations[np.all(np.nan_to_num(locations) == 0, axis=1)] = np.nan
-        meta = epochs.metadata.reset_index(drop=True) if epochs.metadata is not None else pd.DataFrame(index=range(len(epochs)))
-        if "onset_s" not in meta:
-            meta = meta.assign(onset_s=epochs.events[:, 0] / epochs.info["sfreq"])
-        if subject is None:
-            about = epochs.info.get("subject_info") or {}
-            subject = str(about.get("his_id") or about.get("id") or "1")
-        windows = cls.from_arrays(
-            epochs.get_data(picks=picks),
-            [code_names[code] for code in epochs.events[:, 2]],
-            sfreq=epochs.info["sfreq"],
-            subject=subject,
-            session=session,
-            ch_names=[epochs.ch_names[i] for i in picks],
-            unit=("T/m" if "grad" in types else "T") if kind == "meg" else "V",
-            kind=kind,
-            positions=None if np.isnan(locations).all() else locations,
-            meta=meta,
-            **columns,
-        )
-        if bads:
-            windows.info["notes"].append(f"bad channels left out: {', '.join(bads)}")
+        given, notes = arrays.of_epochs(epochs, subject)
+        windows = cls.from_arrays(**{**given, "session": session, **columns})
+        windows.info["notes"] += notes
         return windows
 
     @classmethod
@@ -431,23 +390,6 @@ def share_samples(meta: pd.DataFrame, seconds: float) -> bool:
     return False
 
 
-def check_finite(X: np.ndarray, source: str) -> None:
-    """Refuse NaN and infinite values in [n, channels, times]; the first is named.
-
-    Raises
-    ------
-    BrokenDataError
-    """
-    # one sum is cheaper than a mask; only a bad array pays for the search
-    if X.size and not np.isfinite(np.sum(X, dtype=np.float64)):
-        bad = np.argwhere(~np.isfinite(X))
-        if len(bad):
-            n, channel, time = bad[0]
-            raise BrokenDataError(
-                f"{source} has {len(bad)} NaN or infinite values, the first in window {n}, channel {channel}, sample {time}: drop those windows or interpolate"
-            )
-
-
 def write_table(folder: Path, meta: pd.DataFrame, spaces: list[dict], info: dict[str, Any]) -> None:
     """Write the tables that stand beside the arrays of a folder of windows."""
     meta.reset_index(drop=True).to_parquet(folder / "meta.parquet", index=False)
@@ -468,56 +410,6 @@ def _ordered(meta: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(filled, index=meta.index)
     others = [column for column in meta.columns if column not in IDENTITY]
     return pd.concat([table, meta[others]], axis=1).reset_index(drop=True)
-
-
-# -- one's own arrays, checked -----------------------------------------------------------------------------------------
-
-
-def _own_block(X: np.ndarray, sfreq: float, ch_names: Sequence[str] | None, unit: str, kind: str, positions: np.ndarray | None) -> Block:
-    """Return arrays as a block in the unit of the house, refused where they cannot be what they are said to be."""
-    X = np.asarray(X)
-    if X.ndim != 3:
-        raise BrokenDataError(f"X is {list(X.shape)}: wanted [n, channels, times]")
-    if not np.issubdtype(X.dtype, np.number) or np.iscomplexobj(X):
-        raise BrokenDataError(f"X holds {X.dtype}: wanted real numbers")
-    names = tuple(ch_names) if ch_names is not None else tuple(f"{kind.upper()}{i + 1:03d}" for i in range(X.shape[1]))
-    house = "fT/m" if unit == "T/m" else HOUSE_UNIT.get(kind, unit)
-    factor = unit_factor(unit, house)
-    X = X.astype(np.float32) if factor == 1 else (X * factor).astype(np.float32)
-    block = Block(X, Space(kind=kind, names=names, unit=house, sfreq=sfreq, positions=positions))
-    check_finite(X, "X")
-    if kind == "eeg" and len(X):
-        from corticode.recording import Signal, check_amplitude
-
-        # some hundred windows are enough for a median
-        check_amplitude(Signal(np.concatenate(list(X[:: max(1, len(X) // 200)]), axis=1), block.space), "X")
-    return block
-
-
-def _own_target(y: Sequence | None, n: int) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Return the outcome column of one's own y (`event` for labels, `value` for floats), and the classes it declares."""
-    if y is None:
-        return {}, {}
-    y = np.asarray(y)
-    if y.dtype == object and any(label is None or label != label for label in y.ravel()):
-        raise BrokenDataError("y has missing labels (None or NaN): drop those windows")
-    if y.ndim != 1 or len(y) != n:
-        raise BrokenDataError(f"y is {list(y.shape)} for {n} windows: wanted one label per window")
-    if np.issubdtype(y.dtype, np.floating):
-        return {"value": y.astype(float)}, {}
-    return {"event": [str(label) for label in y]}, {"event": [str(label) for label in np.unique(y)]}
-
-
-def _placed(table: pd.DataFrame, seconds: float) -> pd.DataFrame:
-    """Return the table with recording, trial and onset_s, where it has none: rows stand in the order in which they were recorded."""
-    who = [c for c in ("subject", "session", "run") if table[c].astype(str).ne("").any()]
-    if "recording" not in table:
-        table["recording"] = table[who].astype(str).agg("_".join, axis=1) if len(table) else ""
-    if "trial" not in table:
-        table["trial"] = np.arange(len(table))
-    if "onset_s" not in table:
-        table["onset_s"] = table.groupby("recording").cumcount() * seconds if len(table) else 0.0
-    return table
 
 
 def _order_notes(table: pd.DataFrame) -> list[str]:

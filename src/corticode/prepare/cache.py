@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from corticode import store
+from corticode.arrays import check_finite
 from corticode.errors import BrokenDataError, CorticodeError, MissingDataError
 from corticode.prepare.base import Prepare
 from corticode.recording import Recording
 from corticode.space import Space
-from corticode.windows import IDENTITY, Windows, check_finite, share_samples, write_table
+from corticode.windows import IDENTITY, Windows, share_samples, write_table
 
 
 def content_key(recordings: Sequence[Recording], prepare: Prepare, code: dict[str, str], memo: Path | None = None) -> tuple[str, list[str]]:
