@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Self
 
@@ -108,6 +109,25 @@ class NoAlign(Align):
         return self
 
 
+@dataclass
+class Known:
+    """What is known of one domain.
+
+    Attributes
+    ----------
+    count : float
+        Rows so far.
+    reference : float array [..., c, c]
+        Their mean.
+    more : dict of arrays
+        What an entry learns beside it (dispersion, axes).
+    """
+
+    count: float
+    reference: np.ndarray
+    more: dict[str, np.ndarray] = field(default_factory=dict)
+
+
 class Recentre(Align):
     """Base of aligners that keep one reference matrix per domain and whiten each row by its domain's.
 
@@ -137,9 +157,8 @@ class Recentre(Align):
         self.prior = float(prior)
         if not 0 <= self.prior < float("inf"):
             raise SentenceError(f"align.prior={prior}: wanted 0 or more windows' worth of the source's mean")
-        # domain -> (rows so far, reference)
-        self.source: dict[str, tuple[float, np.ndarray]] = {}
-        self.target: dict[str, tuple[float, np.ndarray]] = {}
+        self.source: dict[str, Known] = {}
+        self.target: dict[str, Known] = {}
         self.source_mean: np.ndarray | None = None
 
     # -- what an entry says --
@@ -160,6 +179,21 @@ class Recentre(Align):
         """Return rows F whitened by a reference."""
         raise NotImplementedError
 
+    # -- what an entry may add to --
+
+    def take(self, domain: str, C: np.ndarray) -> Known:
+        """Take in matrices [m, ..., c, c] of one domain; return what is known of it now."""
+        before, weight = self._before(domain), len(C)
+        M = C[0] if weight == 1 else self.mean(C)
+        if before is not None:
+            M = self.between(before.reference, M, weight / (before.count + weight))
+        self.target[domain] = Known((before.count if before is not None else 0.0) + weight, M)
+        return self.target[domain]
+
+    def act(self, F: np.ndarray, known: Known) -> np.ndarray:
+        """Return rows F of one domain aligned by what is known of it."""
+        return self.whiten(F, known.reference)
+
     # -- the contract --
 
     def fit_source(self, F: np.ndarray, meta: pd.DataFrame) -> np.ndarray:
@@ -167,19 +201,18 @@ class Recentre(Align):
         self.forget()
         C, aligned = self.matrices(F), np.empty_like(F)
         self.source = {}
-        for domain, rows in _by_domain(self.domains(meta)):
-            M = self.mean(C[rows])
-            aligned[rows] = self.whiten(F[rows], M)
-            self.source[domain] = (float(len(rows)), M)
-        self.source_mean = self.mean(np.stack([M for _, M in self.source.values()]))
+        for domain, rows in by_domain(self.domains(meta)):
+            self.source[domain] = Known(float(len(rows)), self.mean(C[rows]))
+            aligned[rows] = self.whiten(F[rows], self.source[domain].reference)
+        self.source_mean = self.mean(np.stack([known.reference for known in self.source.values()]))
         return aligned
 
     def observe(self, F: np.ndarray, meta: pd.DataFrame) -> Self:
         """Take in blind rows of the target: their exact mean, weighed against what was known of the domain."""
         if len(F):
             C = self.matrices(F)
-            for domain, rows in _by_domain(self.domains(meta)):
-                self._take(domain, self.mean(C[rows]), len(rows))
+            for domain, rows in by_domain(self.domains(meta)):
+                self.take(domain, C[rows])
         return self
 
     def transform(self, F: np.ndarray, meta: pd.DataFrame) -> np.ndarray:
@@ -194,10 +227,10 @@ class Recentre(Align):
         if self.access == "online":
             C = self.matrices(F)
             for i, domain in enumerate(self.domains(meta)):
-                aligned[i : i + 1] = self.whiten(F[i : i + 1], self._take(domain, C[i], 1))
+                aligned[i : i + 1] = self.act(F[i : i + 1], self.take(domain, C[i : i + 1]))
             return aligned
-        for domain, rows in _by_domain(self.domains(meta)):
-            aligned[rows] = self.whiten(F[rows], self._known(domain))
+        for domain, rows in by_domain(self.domains(meta)):
+            aligned[rows] = self.act(F[rows], self._known(domain))
         return aligned
 
     def forget(self) -> Self:
@@ -212,21 +245,21 @@ class Recentre(Align):
         root = spd.sqrtm(self.source_mean).reshape(-1, *self.source_mean.shape[-2:])
         return np.stack([root[min(band, len(root) - 1)] @ pattern for band, pattern in zip(bands, patterns, strict=True)])
 
-    def _take(self, domain: str, C: np.ndarray, weight: float) -> np.ndarray:
-        start = (self.prior, self.source_mean) if self.prior and self.source_mean is not None else (0.0, C)
-        count, M = self.target.get(domain) or self.source.get(domain) or start
-        M = self.between(M, C, weight / (count + weight)) if count else C
-        self.target[domain] = (count + weight, M)
-        return M
+    def _before(self, domain: str) -> Known | None:
+        """Return what is known of a domain, or what a new one begins with."""
+        known = self.target.get(domain) or self.source.get(domain)
+        if known is None and self.prior and self.source_mean is not None:
+            return Known(self.prior, self.source_mean)
+        return known
 
-    def _known(self, domain: str) -> np.ndarray:
+    def _known(self, domain: str) -> Known:
         known = self.target.get(domain) or self.source.get(domain)
         if known is None:
             raise SentenceError(
                 f"align.access={self.access} aligns by windows seen before, and none were seen of {domain.replace(chr(31), ' ').strip()}: "
                 "observe some first (Decoder.align), or use align.access=online"
             )
-        return known[1]
+        return known
 
     # -- what is kept --
 
@@ -234,11 +267,13 @@ class Recentre(Align):
         """Return counts and references of all domains, and their names as UTF-8 bytes of JSON."""
         state = {} if self.source_mean is None else {"source_mean": self.source_mean}
         for part in ("source", "target"):
-            known = getattr(self, part)
-            if known:
-                state[f"{part}_names"] = np.frombuffer(json.dumps(list(known)).encode(), dtype=np.uint8)
-                state[f"{part}_counts"] = np.array([count for count, _ in known.values()])
-                state[f"{part}_references"] = np.stack([M for _, M in known.values()])
+            domains: dict[str, Known] = getattr(self, part)
+            if domains:
+                every = list(domains.values())
+                state[f"{part}_names"] = np.frombuffer(json.dumps(list(domains)).encode(), dtype=np.uint8)
+                state[f"{part}_counts"] = np.array([known.count for known in every])
+                state[f"{part}_references"] = np.stack([known.reference for known in every])
+                state |= {f"{part}_more_{what}": np.stack([known.more[what] for known in every]) for what in every[0].more}
         return state
 
     def load_state(self, state: dict[str, np.ndarray]) -> Self:
@@ -246,12 +281,16 @@ class Recentre(Align):
         self.source_mean = state.get("source_mean")
         for part in ("source", "target"):
             names = json.loads(bytes(np.asarray(state[f"{part}_names"]))) if f"{part}_names" in state else []
-            counts, references = (state[f"{part}_{what}"] for what in ("counts", "references")) if names else ((), ())
-            setattr(self, part, {name: (float(n), M) for name, n, M in zip(names, counts, references)})
+            more = {name.removeprefix(f"{part}_more_"): value for name, value in state.items() if name.startswith(f"{part}_more_")}
+            domains = {
+                name: Known(float(state[f"{part}_counts"][i]), state[f"{part}_references"][i], {what: v[i] for what, v in more.items()})
+                for i, name in enumerate(names)
+            }
+            setattr(self, part, domains)
         return self
 
 
-def _by_domain(domains: np.ndarray) -> list[tuple[str, np.ndarray]]:
+def by_domain(domains: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Return (domain, its rows) in order of first appearance."""
     number, names = pd.factorize(domains)
     return [(str(name), np.flatnonzero(number == k)) for k, name in enumerate(names)]
