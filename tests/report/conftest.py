@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +76,9 @@ def make_run(
 def run_folder(tmp_path):
     """Return a function that writes a run folder and gives its path."""
     return lambda **told: make_run(tmp_path / "run", **told)
+
+
+@pytest.fixture
+def texts():
+    """Return a function that lists the words in an SVG."""
+    return lambda svg: [re.sub(r"<[^>]+>", "", found).strip() for found in re.findall(r"<text.*?</text>", svg, flags=re.S)]

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from corticode.report import page
+from corticode.report import markup, page
 
 
 class Reader(HTMLParser):
@@ -203,7 +203,7 @@ def test_figures_of_the_folder_are_shown_with_their_words_and_broken_ones_named(
     [([], []), ([0], ["lone"]), ([1, 0, 0, 0, 1], ["full", "half", "half", "lone", "full"]), ([0, 1, 0], ["lone", "full", "lone"])],
 )
 def test_a_half_figure_without_neighbour_takes_the_line(full, wanted):
-    assert page._placed([bool(f) for f in full]) == wanted
+    assert markup.placed([bool(f) for f in full]) == wanted
 
 
 def changed(folder, **columns):

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-import html
-import os
-import uuid
-from collections.abc import Iterable
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import pandas as pd
 
-from corticode.report import figure, folder, gallery, svg, table
+from corticode.report import answer, folder, gallery, markup, table
 from corticode.report.folder import Run
+from corticode.report.markup import definitions, escape
 
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>$title</title>
-<style>
-$style</style>
-</head>
-<body>
-<main>
-<div class="eyebrow">Corticode report</div>
-<h1>$title</h1>
-$body
-<footer>$footer</footer>
-</main>
-</body>
-</html>
-""")
 _LONG = 40  # longer tables are folded
+_FEW = 6  # folds named of those that failed alike
 
 
 def write(path: str | Path) -> Path:
@@ -61,40 +37,25 @@ def write(path: str | Path) -> Path:
     ValueError
         Its scores or summary cannot be read.
     """
-    file = Path(path) / "report.html"
-    text = render(folder.read(path))
-    tmp = file.with_name(f".tmp-{file.name}-{uuid.uuid4().hex[:12]}")
-    try:
-        tmp.write_text(text, encoding="utf-8")
-        os.replace(tmp, file)
-    finally:
-        tmp.unlink(missing_ok=True)
-    return file
+    return markup.write(Path(path) / "report.html", render(folder.read(path)))
 
 
 def render(run: Run) -> str:
     """Return the page of a run as text."""
     run = _completed(run)
-    figures, broken = _figures(run)
+    figures, broken = markup.figures(gallery.pictures(run), note=_part(run))
     parts = [
         _headline(run),
         _notes(run, broken),
+        _failures(run),
         _facts(run),
         _models(run),
         f'<h2>What it did</h2>\n<div class="figures">\n{figures}\n</div>' if figures else "",
         _people(run),
         _made(run),
     ]
-    return _PAGE.substitute(
-        title=_e(_title(run)),
-        style=resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8"),
-        body="\n".join(part for part in parts if part),
-        footer=_e(f"Written from the tables in {run.path.resolve().name}: scores.csv and predictions.parquet hold every number shown."),
-    )
-
-
-def _e(value: Any) -> str:
-    return html.escape(str(value))
+    footer = f"Written from the tables in {run.path.resolve().name}: scores.csv and predictions.parquet hold every number shown."
+    return markup.page("Corticode report", _title(run), parts, footer)
 
 
 def _completed(run: Run) -> Run:
@@ -117,7 +78,7 @@ def _averaged(predictions: pd.DataFrame, unit: str) -> pd.DataFrame:
     if until is None or not len(predictions):
         return predictions
     by = [name for name in (*identity[:until], "model", "fold", "seed", "y") if name in predictions]
-    classes = figure.classes_of(predictions)
+    classes = answer.classes_of(predictions)
     said = [name for name in predictions if str(name)[:2] in ("p_", "d_") and str(name)[2:] in classes] if classes else ["yhat"]
     mean = predictions.groupby(by, sort=False, dropna=False, observed=True)[said].mean().reset_index()
     return mean.assign(yhat=mean[said].idxmax(axis=1).str[2:]) if classes else mean
@@ -129,7 +90,7 @@ def _averaged(predictions: pd.DataFrame, unit: str) -> pd.DataFrame:
 def _title(run: Run) -> str:
     names, s = gallery.several(run), run.summary
     model = f"{len(names)} models" if names else table.joined(s.get("model") or "a decoder")
-    classes = [] if run.predictions is None else figure.classes_of(run.predictions)
+    classes = [] if run.predictions is None else answer.classes_of(run.predictions)
     ends = "" if names else "s"
     if classes:
         apart = f"{', '.join(classes[:-1])} and {classes[-1]}" if 1 < len(classes) <= 4 else f"{len(classes)} classes"
@@ -154,9 +115,13 @@ def _headline(run: Run) -> str:
     if s.get("interval"):
         cells.insert(0, ("95 % interval", " to ".join(map(table.number, s["interval"]))))
     return (
-        f'<div class="card headline">\n<div><div class="what">{_e(table.spoken(s["metric"]))}, {_e(over + best)}</div>'
-        f'<div class="number">{table.number(s["headline"])}{spread}</div></div>\n{_definitions(cells)}\n{_verdict(run)}</div>'
+        f'<div class="card headline">\n<div><div class="what">{escape(table.spoken(s["metric"]))}, {escape(over + best)}{_badge(run)}</div>'
+        f'<div class="number">{table.number(s["headline"])}{spread}</div></div>\n{definitions(cells)}\n{_verdict(run)}</div>'
     )
+
+
+def _badge(run: Run) -> str:
+    return f' <span class="badge">{escape(_part(run)[:-1])}</span>' if table.partial(run.summary) else ""
 
 
 def _spoken_of(run: Run) -> str:
@@ -166,11 +131,6 @@ def _spoken_of(run: Run) -> str:
         return s["model"]
     same = [name for name, facts in s["models"].items() if facts.get("headline") == s["headline"]]
     return same[0] if same else f"{len(s['models'])} models"
-
-
-def _definitions(cells: Iterable[tuple[str, Any]], name: str = "") -> str:
-    rows = "".join(f"<div><dt>{_e(k)}</dt><dd>{_e(v)}</dd></div>" for k, v in cells)
-    return f"<dl{name}>{rows}</dl>" if rows else ""
 
 
 def _verdict(run: Run) -> str:
@@ -185,7 +145,7 @@ def _verdict(run: Run) -> str:
         words = "Not beyond what 5 % of permuted truths would score: this can be luck."
     if s.get("p") is not None:
         words = f"{words[:-1]} (p = {table.number(s['p'])})."
-    return f'<p class="verdict">{_e(words)}</p>'
+    return f'<p class="verdict">{escape(words)}</p>'
 
 
 def _notes(run: Run, broken: list[str]) -> str:
@@ -198,9 +158,30 @@ def _notes(run: Run, broken: list[str]) -> str:
         )
         told = [note for note in told if not note.lower().startswith("transductive")]
     if table.partial(s):
-        notes.append(f"Partial: {s['n_folds']} of {s['n_folds_expected']} folds are done, the numbers are of these alone.")
-    notes += told
-    return "\n".join(f'<p class="note">{_e(note)}</p>' for note in dict.fromkeys(notes))
+        notes.append(f"Partial: {_part(run)[:-1]} are done, the numbers are of these alone.")
+    return markup.notes([*notes, *told])
+
+
+def _part(run: Run) -> str:
+    """Return '9 of 18 folds.' for a run that is not complete, and nothing for one that is."""
+    s = run.summary
+    return f"{s['n_folds']} of {s['n_folds_expected']} folds." if table.partial(s) else ""
+
+
+def _failures(run: Run) -> str:
+    """Return the jobs that ended in an error; a message that many share stands once."""
+    failures = run.summary.get("failures") or []
+    if not failures:
+        return ""
+    same: dict[tuple[str, str], list[str]] = {}
+    for failure in failures:
+        seed = "" if failure.get("seed") in (None, "") else f", seed {failure['seed']}"
+        same.setdefault((str(failure.get("model", "")), str(failure.get("error", ""))), []).append(f"{failure.get('fold', '')}{seed}")
+    rows = [[model, "; ".join(where[:_FEW]) + (f" and {len(where) - _FEW} more" if len(where) > _FEW else ""), error]
+            for (model, error), where in same.items()]  # fmt: skip
+    many = f"{len(failures)} job{'s' if len(failures) > 1 else ''} failed"
+    grid = markup.grid(["model", "fold", "error"], rows, attributes=' class="words"')
+    return f'<h2>{many}</h2>\n<div class="card">{grid}</div>'
 
 
 def _facts(run: Run) -> str:
@@ -219,11 +200,11 @@ def _facts(run: Run) -> str:
         ("seed" if run.scores.get("seed", pd.Series()).nunique() == 1 else "seeds", _told(run.scores, "seed")),
         ("people", _people_count(run)),
         ("test windows", _windows(run)),
-        ("classes", _told(run.scores, "n_classes") if run.predictions is None else ", ".join(figure.classes_of(run.predictions))),
+        ("classes", _told(run.scores, "n_classes") if run.predictions is None else ", ".join(answer.classes_of(run.predictions))),
         ("channels", _told(run.scores, "channels")),
         ("took", _took(s)),
     ]
-    return _definitions([(k, v) for k, v in cells if v != ""], ' class="facts"')
+    return definitions([(k, v) for k, v in cells if v != ""], ' class="facts"')
 
 
 def _told(scores: pd.DataFrame, column: str) -> str:
@@ -273,27 +254,22 @@ def _duration(seconds: float | None) -> str:
 # -- tables -------------------------------------------------------------------------------------------------------
 
 
-def _grid(head: list[str], rows: list[list[str]], foot: list[list[str]] = (), name: str = "") -> str:
-    line = "".join
-    top = f"<thead><tr>{line(f'<th>{_e(cell)}</th>' for cell in head)}</tr></thead>" if head else ""
-    body = line(f"<tr>{line(f'<td>{_e(cell)}</td>' for cell in row)}</tr>\n" for row in rows)
-    end = line(f"<tr>{line(f'<td>{_e(cell)}</td>' for cell in row)}</tr>\n" for row in foot)
-    return f'<div class="scroll"><table{name}>{top}\n<tbody>\n{body}</tbody>{f"<tfoot>{end}</tfoot>" if end else ""}</table></div>'
-
-
 def _models(run: Run) -> str:
     """Return the table of several models, in the order they were given."""
     if not gallery.several(run):
         return ""
     s = run.summary
+    head = ["model", table.spoken(s["metric"]), "sd", "95 % interval", "95 % permutation bound"]
     rows = []
     for name in s["models"]:
         facts = table.of_model(s, name)
         interval = " to ".join(map(table.number, facts["interval"])) if facts.get("interval") else "–"
-        rows.append(
-            [name, table.number(facts.get("headline")), table.number(facts.get("sd")), interval, table.number(facts.get("chance_95"))]
-        )
-    grid = _grid(["model", table.spoken(s["metric"]), "sd", "95 % interval", "95 % permutation bound"], rows)
+        numbers = [table.number(facts.get(key)) for key in ("headline", "sd", "chance_95")]
+        rows.append([name, *numbers[:2], interval, numbers[2]])
+    if any(table.partial(facts) for facts in s["models"].values()):
+        head.append("folds")
+        rows = [[*row, f"{facts['n_folds']} of {facts['n_folds_expected']}"] for row, facts in zip(rows, s["models"].values(), strict=True)]
+    grid = markup.grid(head, rows)
     return f'<h2>Models</h2>\n<div class="card">{grid}</div>'
 
 
@@ -301,7 +277,7 @@ def _people(run: Run) -> str:
     level = table.finest(run.scores, run.summary["metric"])
     if level is None:
         why = table.nothing_by_unit(run.scores)
-        return f"<h2>Scores of each person</h2>\n<p>{_e(f'Left out: {why}.')}</p>"
+        return f"<h2>Scores of each person</h2>\n<p>{escape(f'Left out: {why}.')}</p>"
     laid = table.wide(run.scores, run.summary["metric"], level)
     if laid.empty:
         return ""
@@ -317,13 +293,13 @@ def _people(run: Run) -> str:
     ]
     if not any(count):  # the table does not tell how many windows were tested
         head, rows, foot = head[:1] + head[2:], [row[:1] + row[2:] for row in rows], [row[:1] + row[2:] for row in foot]
-    grid = _grid(head, rows, foot)
+    grid = markup.grid(head, rows, foot)
     title = f"Scores of each {one}"
     if gallery.several(run):
         title += f": {table.spoken(table.metric_shown(run.scores, run.summary['metric'], level))}"
     if len(laid) > _LONG:
-        return f"<h2>{_e(title)}</h2>\n<details><summary>{len(laid)} {many}</summary>{grid}</details>"
-    return f'<h2>{_e(title)}</h2>\n<div class="card">{grid}</div>'
+        return f"<h2>{escape(title)}</h2>\n<details><summary>{len(laid)} {many}</summary>{grid}</details>"
+    return f'<h2>{escape(title)}</h2>\n<div class="card">{grid}</div>'
 
 
 def _made(run: Run) -> str:
@@ -331,40 +307,11 @@ def _made(run: Run) -> str:
     command = environment.pop("command", None) or environment.pop("argv", None)
     parts = ["<h2>How it was made</h2>"]
     if command:
-        parts.append(f'<pre class="command">{_e(command)}</pre>')
+        parts.append(f'<pre class="command">{escape(command)}</pre>')
     if run.config:
         digest = f" ({run.summary['config_hash'][:12]})" if run.summary.get("config_hash") else ""
-        parts.append(f"<details><summary>Configuration{_e(digest)}</summary><pre>{_e(run.config)}</pre></details>")
+        parts.append(f"<details><summary>Configuration{escape(digest)}</summary><pre>{escape(run.config)}</pre></details>")
     if environment:
-        grid = _grid([], [[k, "" if v is None else str(v)] for k, v in environment.items()], name=' class="environment"')
+        grid = markup.grid([], [[k, "" if v is None else str(v)] for k, v in environment.items()], attributes=' class="environment"')
         parts.append(f"<details><summary>Environment</summary>{grid}</details>")
     return "\n".join(parts) if len(parts) > 1 else ""
-
-
-# -- figures ------------------------------------------------------------------------------------------------------
-
-
-def _figures(run: Run) -> tuple[str, list[str]]:
-    """Return the figures as HTML, and a sentence for each that could not be shown."""
-    drawn, broken = [], []
-    for i, picture in enumerate(gallery.pictures(run)):
-        try:
-            plain = svg.inline(picture.svg, f"figure{i}", picture.title)
-        except ValueError as error:
-            broken.append(f"A figure is left out: {error}")
-            continue
-        words = f"<b>{_e(picture.title)}</b> {_e(picture.caption)}".strip()
-        drawn.append((picture.full, f"{plain}\n<figcaption>{words}</figcaption>"))
-    kinds = _placed([full for full, _ in drawn])
-    return "\n".join(f'<figure class="{kind}">\n{text}\n</figure>' for kind, (_, text) in zip(kinds, drawn, strict=True)), broken
-
-
-def _placed(full: list[bool]) -> list[str]:
-    """Return 'full', 'half' or, for a half that finds no neighbour, 'lone': its caption stands beside it."""
-    kinds: list[str] = []
-    for whole in full:
-        waits = kinds[-1:] == ["open"]
-        if waits:
-            kinds[-1] = "half" if not whole else "lone"
-        kinds.append("full" if whole else "half" if waits else "open")
-    return ["lone" if kind == "open" else kind for kind in kinds]

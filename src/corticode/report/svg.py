@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 
 # These and the first two of the palette are exchanged for the page's own colours, so that figures follow light and dark.
@@ -85,6 +86,22 @@ def sheet(name: str, width: float, height: float) -> Iterator[SimpleNamespace]:
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         # control characters in a name would make the file unreadable
         drawn.svg = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", file.getvalue())
+
+
+def look(i: int) -> dict[str, Any]:
+    """Return colour and marker of the i-th model; the pair repeats after 36."""
+    return {"color": PALETTE[i % len(PALETTE)], "marker": MARKERS[(i + i // len(PALETTE)) % len(MARKERS)]}
+
+
+def short(name: str, length: int = 22) -> str:
+    """Return a name of at most so many letters; the last one tells that it was cut."""
+    name = str(name)
+    return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def named(model: str, fact: str) -> str:
+    """Return a label of a legend: the fact alone where there is one model."""
+    return f"{short(model)}: {fact}" if model else fact
 
 
 def inline(text: str, name: str, label: str = "") -> str:

@@ -82,7 +82,7 @@ def per_unit(scores: pd.DataFrame, level: str = "subject") -> pd.DataFrame:
         Units are named by what tells them apart: 'S01', or 'physionet_mi S01' where there are several data sets.
     """
     rows = scores[(scores["level"] == level) & scores["score"].notna()]
-    rows = rows.assign(unit=_unit_names(rows, level))
+    rows = rows.assign(unit=unit_names(rows, level))
     rows = rows.assign(**{name: rows.get(name, "") for name in ("model", "seed")})
     tested = pd.to_numeric(rows["samples_test"], errors="coerce") if "samples_test" in rows else np.nan
     rows = rows.assign(windows=tested)
@@ -93,7 +93,15 @@ def per_unit(scores: pd.DataFrame, level: str = "subject") -> pd.DataFrame:
     return table.merge(windows, on=by, how="left").sort_values("unit", key=lambda c: c.map(natural), kind="stable", ignore_index=True)
 
 
-def _unit_names(rows: pd.DataFrame, level: str) -> pd.Series:
+def per_seed(scores: pd.DataFrame, level: str = "subject") -> pd.DataFrame:
+    """Return `per_unit` of each seed alone, with a column seed; empty where no model ran with several seeds."""
+    if "seed" not in scores or scores.loc[scores["level"] == level, "seed"].nunique() < 2:
+        return pd.DataFrame(columns=["unit", "model", "metric", "score", "windows", "rows", "seed"])
+    return pd.concat([per_unit(rows, level).assign(seed=seed) for seed, rows in scores.groupby("seed", sort=False)], ignore_index=True)
+
+
+def unit_names(rows: pd.DataFrame, level: str) -> pd.Series:
+    """Return the name of the unit that each row belongs to, as long as it takes to tell units apart."""
     columns = [name for name in IDENTITY[level] if name in rows]
     told = [name for name in columns[:-1] if rows[name].nunique(dropna=False) > 1] + columns[-1:]
     names = (
