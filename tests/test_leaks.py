@@ -12,8 +12,10 @@ import corticode
 from conftest import make_windows
 from corticode.compose import compose
 from corticode.decoder import Decoder
+from corticode.engine.local import Local
 from corticode.errors import GuardError, SentenceError
-from corticode.evaluate.benchmark import Worker, benchmark
+from corticode.evaluate.benchmark import Benchmark, Plan
+from corticode.evaluate.worker import Worker
 from corticode.predictions import Predictions
 from corticode.recipe import Recipe
 from corticode.split.base import TRIAL, Fold, codes
@@ -184,7 +186,12 @@ def judge(recipes, labelled, folds, folder, **options):
     """Run the benchmark in this process, with stores of its own."""
     stores = {"jobs_folder": folder / "jobs", "features_folder": folder / "features"}
     facts = {"classes": tuple(labelled.info["classes"]["event"])}
-    return benchmark(recipes, labelled, folds, [0], described={}, facts=facts, refit=False, **stores, **options)
+    plan = Plan(recipes, labelled, folds, [0], described={}, facts=facts, refit=False, **stores, **options)
+    benchmark = Benchmark([plan])
+    list(benchmark.run(Local(n_jobs=1)))
+    for failed in benchmark.failed():
+        raise failed.error()
+    return benchmark.outcome()
 
 
 @pytest.fixture

@@ -121,31 +121,15 @@ def train(argv: list[str]) -> int:
     from corticode.compose import resolved
 
     OmegaConf.register_new_resolver("unique", lambda: uuid.uuid4().hex[:4], use_cache=True, replace=True)
-    failures: list[Exception] = []
-    statuses: list[int] = []
+    sweep = Sweep(" ".join(["corticode train", *argv]))
 
     def task(cfg) -> float:
-        from corticode.experiment import run_config
-        from corticode.report.table import headline_line, subject_table
+        job = HydraConfig.get()
+        sweep.add(lambda: resolved(cfg, job.runtime.choices), Path(job.runtime.output_dir), " ".join(job.overrides.task))
+        return float("nan")
 
-        folder = Path(HydraConfig.get().runtime.output_dir)
-        try:
-            plain = resolved(cfg, HydraConfig.get().runtime.choices)
-            result = run_config(plain, folder, command=" ".join(["corticode train", *argv]))
-        except Exception as error:
-            # kept for later, since Hydra would talk about it at length; the other jobs of a sweep run on
-            _remove_if_empty(folder)
-            failures.append(error)
-            if HydraConfig.get().mode.name == "MULTIRUN":
-                print(f"job {HydraConfig.get().job.num} ({' '.join(HydraConfig.get().overrides.task)}) failed:", file=sys.stderr)
-                statuses.append(say(error))
-            return float("nan")
-        print(subject_table(result.scores, result.summary["metric"]))
-        print(f"folder: {folder}")
-        _print_notes(result.summary)
-        print(headline_line(result.summary), flush=True)
-        return result.headline
-
+    # a sweep's launcher hands its configurations over and wants their headlines back
+    task.run = sweep.run
     sys.path.insert(0, str(Path.cwd()))  # model._target_=my_module.MyNet finds the user's own module
     before = sys.argv
     sys.argv = ["corticode", *_arguments(argv)]
@@ -153,12 +137,87 @@ def train(argv: list[str]) -> int:
         hydra.main(version_base="1.3", config_path=str(catalogue.conf_folder()), config_name="config")(task)()
     finally:
         sys.argv = before
-    if statuses:  # each was said where it happened
-        print(f"corticode: {len(statuses)} of the sweep's jobs failed, the others are kept", file=sys.stderr)
-        return 1 if 1 in statuses else 2
-    if failures:
-        raise failures[0]
-    return 0
+    if not any(flag in argv for flag in _SWEEP):
+        return sweep.alone()
+    return sweep.over()
+
+
+class Sweep:
+    """The configurations that one command asks for, from Hydra to the table at the end.
+
+    Parameters
+    ----------
+    command : str
+        What was typed.
+    """
+
+    def __init__(self, command: str):
+        self.command = command
+        self._waiting: list[tuple[Any, Path, str]] = []
+        self._ran: list[tuple[Any, Path, str]] = []
+
+    def add(self, composed: Callable[[], dict[str, Any]], folder: Path, words: str) -> None:
+        """Take in one configuration; an error in it is kept for its row of the table."""
+        from corticode.experiment import Sentence
+
+        try:
+            self._waiting.append((Sentence(composed(), folder), folder, words))
+        except Exception as error:
+            self._waiting.append((error, folder, words))
+
+    def run(self) -> list[float]:
+        """Run what was added since the last time, as one list of jobs; return the headlines, NaN for an error."""
+        from corticode.experiment import Result, Sentence, run_many
+
+        batch, self._waiting = self._waiting, []
+        sentences = [thing for thing, _, _ in batch if isinstance(thing, Sentence)]
+        results = iter(run_many(sentences, self.command) if sentences else [])
+        done = [(next(results) if isinstance(thing, Sentence) else thing, folder, words) for thing, folder, words in batch]
+        for thing, folder, _ in done:
+            if isinstance(thing, Exception):
+                _remove_if_empty(folder)
+        self._ran += done
+        return [thing.headline if isinstance(thing, Result) else float("nan") for thing, _, _ in done]
+
+    def alone(self) -> int:
+        """Run the one configuration, print its table and headline, and return the exit status."""
+        from corticode.report.table import headline_line, subject_table
+
+        self.run()
+        [(result, folder, _)] = self._ran
+        if isinstance(result, Exception):
+            raise result
+        print(subject_table(result.scores, result.summary["metric"]))
+        print(f"folder: {folder}")
+        _print_notes(result.summary)
+        _print_failures(result.summary)
+        print(headline_line(result.summary), flush=True)
+        return 1 if result.summary["failures"] else 0
+
+    def over(self) -> int:
+        """Print the table of all configurations, and what failed; return the exit status."""
+        from corticode.report.table import headline_line
+
+        good = [line for line in self._ran if not isinstance(line[0], Exception)]
+        bad = [(thing, words) for thing, _, words in self._ran if isinstance(thing, Exception) or thing.summary["failures"]]
+        for thing, words in bad:
+            print(f"failed: {words}", file=sys.stderr)
+            if isinstance(thing, Exception):
+                say(thing)
+            else:
+                _print_failures(thing.summary)
+        if bad:
+            print(f"corticode: {len(bad)} of the sweep's {len(self._ran)} runs failed, what is done is kept", file=sys.stderr)
+        for thing, _, _ in good:
+            print(headline_line(thing.summary), flush=True)
+        return 1 if bad else 0
+
+
+def _print_failures(summary: Mapping[str, Any]) -> None:
+    for failure in summary["failures"][:_MOST_NOTES]:
+        print("failed:", " ".join(str(failure["error"]).split()), file=sys.stderr)
+    if summary["failures"]:
+        print(f"corticode: {len(summary['failures'])} jobs failed, the others are kept; all are listed in summary.json", file=sys.stderr)
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -244,7 +303,7 @@ def list_entries(argv: list[str]) -> int:
 def fetch(argv: list[str]) -> int:
     """Download what a data set needs, into the place where `train` looks for it."""
     from corticode.compose import compose
-    from corticode.experiment import home
+    from corticode.prepared import home
 
     if not any(a.startswith("data=") for a in argv):
         raise SentenceError("say which data set: corticode fetch data=NAME (corticode list data shows the names)")

@@ -81,6 +81,11 @@ class Decoder:
         """'probability', 'decision' or 'value'."""
         return self.head.yhat_kind
 
+    @property
+    def deterministic(self) -> bool:
+        """True where every part gives the same answer whatever the seed."""
+        return all(getattr(part, "deterministic", True) for part in (self.encoder, self.head, self.adapter, self.aligner))
+
     # -- the four verbs ---------------------------------------------------------------------------------------
 
     def fit(self, source: Windows) -> Self:

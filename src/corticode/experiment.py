@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-import os
-import re
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,17 @@ import pandas as pd
 
 from corticode import catalogue, store
 from corticode.decoder import Decoder
-from corticode.errors import GuardError, SentenceError
-from corticode.evaluate.benchmark import benchmark
-from corticode.outputs import refuse_foreign_model, write_run
+from corticode.engine.base import Engine
+from corticode.engine.local import Local
+from corticode.errors import SentenceError
+from corticode.evaluate.benchmark import Benchmark, Outcome, Plan
+from corticode.evaluate.worker import Failed
+from corticode.outputs import refuse_foreign_model, withdraw, write_run
+from corticode.prepared import home, own_windows, prepared
 from corticode.progress import progress
-from corticode.recipe import Recipe, is_network
+from corticode.recipe import is_network, recipes_of, replaced_heads
+from corticode.sentence import check, guard
+from corticode.split.base import PERSON
 from corticode.task.base import Task
 from corticode.windows import Windows
 
@@ -76,8 +81,9 @@ class Result:
         return Decoder.load(folder, trusted=skops.io.get_untrusted_types(data=skops.io.dumps(own)))
 
 
-def run_config(cfg: Mapping[str, Any], folder: Path, data: Any = None, model: Any = None, command: str = "") -> Result:
-    """Run one configuration.
+@dataclass(frozen=True)
+class Sentence:
+    """One configuration to run, and the folder that will prove it.
 
     Parameters
     ----------
@@ -90,97 +96,170 @@ def run_config(cfg: Mapping[str, Any], folder: Path, data: Any = None, model: An
     model : estimator, nn.Module, dict of them (or of names' configurations), or None
         One's own model instead of `cfg.model`.
     """
-    begin = time.perf_counter()
-    show, n_jobs = progress(cfg.get("progress", "auto")), workers(cfg)
+
+    cfg: Mapping[str, Any]
+    folder: Path
+    data: Any = None
+    model: Any = None
+
+
+def run_config(cfg: Mapping[str, Any], folder: Path, data: Any = None, model: Any = None, command: str = "") -> Result:
+    """Run one configuration; see `Sentence` for the parameters.
+
+    Raises
+    ------
+    CorticodeError
+        It cannot be meant, or every fold failed.
+    """
+    [result] = run_many([Sentence(cfg, Path(folder), data, model)], command)
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def run_many(sentences: Sequence[Sentence], command: str = "") -> list[Result | Exception]:
+    """Run a sweep: the jobs of all its configurations are one list, so that every core has work until the end.
+
+    What is the same in several configurations (prepared windows, features of a window, the fit of a model that no seed
+    changes) is computed once. A configuration that cannot be run is an exception in its place and stops no other; one of
+    whose folds some failed is a result that says so.
+
+    Parameters
+    ----------
+    sentences : sequence of Sentence
+    command : str
+        What was typed, for the record.
+
+    Returns
+    -------
+    results : list of Result or Exception
+        In the order of the sentences.
+    """
+    engine = engine_of(sentences)
+    runs: list[Run | Exception] = []
+    shelf: dict[str, Windows] = {}
+    for sentence in sentences:
+        try:
+            runs.append(planned(sentence, engine.n_workers, shelf, command))
+        except Exception as error:
+            runs.append(error)
+    able = [run for run in runs if isinstance(run, Run)]
+    benchmark = Benchmark([run.plan for run in able])
+    _work(benchmark, able, engine)
+    results = iter([run.finish(benchmark.outcome(i), benchmark.failed(i)) for i, run in enumerate(able)])
+    return [next(results) if isinstance(run, Run) else run for run in runs]
+
+
+# Seconds between two states of a run folder while jobs run: what a killed process leaves behind is at most this old.
+_EVERY_S = 60.0
+
+
+def _work(benchmark: Benchmark, runs: Sequence[Run], engine: Engine) -> None:
+    """Compute what is missing; the run folders keep up with it, so that a table read meanwhile says how far it has come."""
+    if not benchmark.n_missing:
+        return
+    say = progress(runs[0].cfg.get("progress", "auto"))
+    if runs[0].cfg.get("progress") != "silent":
+        print(f"engine: {benchmark.n_missing} jobs {engine}", file=sys.stderr, flush=True)
+    for i, run in enumerate(runs):
+        run.begin(benchmark.outcome(i))
+    written = time.monotonic()
+    try:
+        with engine.started():
+            for _ in benchmark.run(engine, say):
+                if time.monotonic() - written > _EVERY_S:
+                    for i, run in enumerate(runs):
+                        run.begin(benchmark.outcome(i))
+                    written = time.monotonic()
+    except KeyboardInterrupt:
+        for i, run in enumerate(runs):
+            run.begin(benchmark.outcome(i))
+        raise
+
+
+@dataclass(frozen=True)
+class Run:
+    """A sentence that has been understood: its windows, its question and its jobs."""
+
+    cfg: Mapping[str, Any]
+    folder: Path
+    task: Task
+    windows: Windows
+    plan: Plan
+    about: dict[str, Any]
+    notes: tuple[str, ...]
+    command: str
+    since: float
+
+    def begin(self, outcome: Outcome) -> None:
+        """Write what is known so far, marked as incomplete."""
+        write_run(self.folder, self.cfg, self.task, self.windows, outcome, self.about, self.notes, self.command, over=False)
+
+    def finish(self, outcome: Outcome, failed: Sequence[Failed]) -> Result | Exception:
+        """Write the run folder; the error instead where no fold has an answer."""
+        if not outcome.predictions:
+            withdraw(self.folder)
+            return failed[0].error()
+        about = {**self.about, "seconds": round(time.perf_counter() - self.since, 2)}
+        written = write_run(self.folder, self.cfg, self.task, self.windows, outcome, about, self.notes, self.command)
+        return Result(*written, Path(self.folder), {recipe.name: recipe.own for recipe in self.plan.models})
+
+
+def planned(sentence: Sentence, n_workers: int, shelf: dict[str, Windows], command: str = "") -> Run:
+    """Understand a sentence: steps 0 to 3 of the recipe. `shelf` keeps windows that several sentences of a sweep share."""
+    begin, cfg = time.perf_counter(), sentence.cfg
     check(cfg)
-    refuse_foreign_model(folder)
-    windows = prepared(cfg, data, n_jobs, show)
-    if data is not None and not isinstance(data, str):
+    refuse_foreign_model(sentence.folder)
+    windows = _from_shelf(sentence, n_workers, shelf)
+    if sentence.data is not None and not isinstance(sentence.data, str):
         # the files of a run must not name a data set and a preparation that had no part in it
         cfg = {**cfg, "data": {"own": windows.key}, "prepare": None, "choices": {**cfg.get("choices", {}), "data": "own", "prepare": None}}
     task, split, aligner = (catalogue.make(cfg[word]) for word in ("task", "split", "align"))
     labelled = task.label(windows)
     folds = split.folds(labelled.meta, labelled.y, aligner.access, aligner.n_align, overlap=bool(labelled.info.get("overlap")))
     guard(cfg, labelled)
-    recipes = recipes_of(cfg, model, task, labelled, folder)
+    recipes = recipes_of(
+        cfg, sentence.model, labelled, sentence.folder, classes=task.classes, uses=tuple(task.uses), default_head=task.default_head
+    )
     first = [recipe(0) for recipe in recipes]  # an impossible pair is refused here
-    learning = [type(decoder.adapter).__name__.lower() for decoder in first]
-    seeds = cfg["seed"] if isinstance(cfg["seed"], list) else [cfg["seed"]]
     facts = {
         "prepare_sees": labelled.info.get("sees", "window"), "uses": ",".join(task.uses), "classes": task.classes,
         "channels": len(labelled.space), "n_sessions": int(labelled.meta["session"].nunique()), "aligned": aligner.acts_on != "nothing",
     }  # fmt: skip
-    outcome = benchmark(
-        recipes, labelled, folds, seeds, jobs_folder=home(cfg) / "jobs", features_folder=home(cfg) / "features",
-        described={"uses": list(task.uses)}, facts=facts, n_jobs=1 if _many_processes(cfg) else n_jobs,
-        refit=bool(cfg.get("refit", True)), progress=show,
+    plan = Plan(
+        recipes, labelled, folds, cfg["seed"] if isinstance(cfg["seed"], list) else [cfg["seed"]],
+        jobs_folder=home(cfg) / "jobs", features_folder=home(cfg) / "features",
+        described={"uses": list(task.uses)}, facts=facts, refit=bool(cfg.get("refit", True)),
     )  # fmt: skip
     notes = [*labelled.info.get("notes", []), *split.notes, *replaced_heads(recipes, first)]
-    about = describe(cfg, recipes, learning, len(folds) * len(seeds) * len(recipes), begin)
-    scores, predictions, summary = write_run(folder, cfg, task, labelled, outcome, about, notes, command)
-    return Result(scores, predictions, summary, Path(folder), {r.name: r.own for r in recipes})
+    about = describe(cfg, plan, task, first)
+    return Run(cfg, Path(sentence.folder), task, labelled, plan, about, tuple(notes), command, begin)
 
 
-# -- 0 the sentence ---------------------------------------------------------------------------------------------------
+def _from_shelf(sentence: Sentence, n_workers: int, shelf: dict[str, Windows]) -> Windows:
+    cfg, data = sentence.cfg, sentence.data
+    # one's own data are the same object in all sentences
+    name = store.key([cfg["data"], cfg["prepare"], cfg["paths"]]) if data is None or isinstance(data, str) else str(id(data))
+    if name not in shelf:
+        shelf[name] = prepared(cfg, data, n_workers, progress(cfg.get("progress", "auto")))
+    return shelf[name]
 
 
-def check(cfg: Mapping[str, Any]) -> None:
-    """Refuse what cannot be meant, before any work.
-
-    Raises
-    ------
-    SentenceError
-        A seed that is no whole number or is named twice, an unknown kind of progress, a number of workers that is none.
-    GuardError
-        evaluate.strict with transductive alignment.
-    """
-    seeds = cfg["seed"] if isinstance(cfg["seed"], list | tuple) else [cfg["seed"]]
-    if not seeds or any(isinstance(seed, bool) or not isinstance(seed, int) or seed < 0 for seed in seeds):
-        raise SentenceError(f"seed={cfg['seed']}: wanted a whole number from 0 on, or a list of them such as [0,1,2]")
-    if len(set(seeds)) < len(seeds):
-        raise SentenceError(f"seed={cfg['seed']} names one seed twice: the same run would be counted twice")
-    if cfg.get("progress", "auto") not in ("auto", "off", "silent"):
-        raise SentenceError(f"progress={cfg['progress']} is unknown: say auto, off or silent")
-    workers(cfg)
-    if cfg["evaluate"].get("causal") and cfg["align"].get("access") == "all":
-        raise GuardError("evaluate.causal=true refuses align.access=all, which sees the future: use align.access=online")
-    if cfg["evaluate"].get("strict") and cfg["align"].get("access") == "all":
-        raise GuardError(
-            "evaluate.strict=true refuses align.access=all: all test windows would be seen before the first is predicted; use align.access=online"
-        )
+# -- who works ---------------------------------------------------------------------------------------------------------
 
 
-def guard(cfg: Mapping[str, Any], windows: Windows) -> None:
-    """Refuse preparation that looks ahead when a causal run was asked for.
-
-    Raises
-    ------
-    GuardError
-    """
-    if cfg["evaluate"].get("causal") and windows.info.get("sees") == "unknown":
-        raise GuardError("evaluate.causal=true: how these arrays were prepared is not known, so it cannot be told that they saw no future")
-    if cfg["evaluate"].get("causal") and windows.info.get("sees") == "recording":
-        greedy = [step["name"] for step in windows.info.get("steps", [])]
-        raise GuardError(
-            f"evaluate.causal=true refuses preparation that sees the future of a recording (steps: {', '.join(greedy)}): use prepare.filter.phase=causal"
-        )
-
-
-def workers(cfg: Mapping[str, Any]) -> int:
-    """Return how many worker processes to use: engine.n_jobs, or as many as there are cores.
+def engine_of(sentences: Sequence[Sentence]) -> Engine:
+    """Return the one engine of a sweep; networks that take several processes or a GPU are trained here, one after the other.
 
     Raises
     ------
     SentenceError
-        engine.n_jobs is neither a number from 1 on, nor -1 or null.
+        The sweep names several engines.
     """
-    asked = cfg["engine"].get("n_jobs")
-    if asked not in (None, -1) and (isinstance(asked, bool) or not isinstance(asked, int) or asked < 1):
-        raise SentenceError(f"engine.n_jobs={asked}: wanted 1 or more worker processes, or null for as many as there are cores")
-    cores = os.cpu_count() or 1
-    with_affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(with_affinity(0)) if with_affinity else cores
-    return cores if asked in (None, -1) else asked
+    first = sentences[0].cfg["engine"]
+    if any(sentence.cfg["engine"] != first for sentence in sentences):
+        raise SentenceError("engine= is one for the whole sweep: name a single one")
+    return Local(n_jobs=1) if any(_many_processes(sentence.cfg) for sentence in sentences) else catalogue.make(first)
 
 
 def _many_processes(cfg: Mapping[str, Any]) -> bool:
@@ -189,125 +268,48 @@ def _many_processes(cfg: Mapping[str, Any]) -> bool:
     return trainer.get("accelerator") in ("gpu", "cuda") or (trainer.get("devices") not in (None, 1, "auto"))
 
 
-# -- 2 windows --------------------------------------------------------------------------------------------------------
-
-
-def home(cfg: Mapping[str, Any]) -> Path:
-    """Return the folder of data and stores: paths.data, else data/ in a checkout, else the platform's user-data folder."""
-    chosen = cfg["paths"].get("data") or os.environ.get("CORTICODE_DATA")
-    if chosen:
-        return Path(chosen).expanduser()
-    checkout = catalogue.conf_folder().parent
-    if (checkout / "train.py").is_file():
-        return checkout / "data"
-    import platformdirs
-
-    return Path(platformdirs.user_data_dir("corticode", appauthor=False))
-
-
-def prepared(cfg: Mapping[str, Any], data: Any = None, n_jobs: int = 1, show: Any = None) -> Windows:
-    """Return the prepared windows of `cfg.data`, or of one's own data, from the cache when it has them."""
-    if data is not None and not isinstance(data, str):
-        windows = _own_windows(data)
-        # workers open windows by path
-        return windows if windows.is_kept else windows.keep(home(cfg) / "prepared")
-    from corticode.prepare.cache import windows_of
-
-    dataset = catalogue.make(cfg["data"])
-    dataset.home = home(cfg)
-    prepare = catalogue.make(cfg["prepare"])
-    # steps that are off leave the key alone
-    code = catalogue.code_of([{"_target_": cfg["data"]["_target_"]}, *({"_target_": step["class"]} for step in prepare.describe())])
-    recordings = list(dataset.recordings())
-    dataset.check_distinct(recordings, home(cfg) / "prepared" / "digests")
-    windows = windows_of(recordings, prepare, home(cfg) / "prepared", code, dataset.classes, n_jobs, show)
-    windows.info["notes"] = [*dataset.notes, *windows.info.get("notes", [])]
-    return windows
-
-
-def _own_windows(data: Any) -> Windows:
-    """Return one's own data as Windows."""
-    if isinstance(data, Windows):
-        return data
-    if hasattr(data, "get_data") and hasattr(data, "event_id"):
-        return Windows.from_epochs(data)
-    if not isinstance(data, tuple):
-        raise SentenceError(f"data is a {type(data).__name__}: give a name, mne.Epochs, (X, y, meta) or corticode.Windows")
-    if len(data) != 3 or "sfreq" not in getattr(data[2], "columns", []):
-        raise SentenceError(
-            "a tuple of data is (X, y, meta) with a column `sfreq` in meta; else give "
-            "corticode.Windows.from_arrays(X, y, sfreq=..., subject=..., ch_names=...)"
-        )
-    X, y, meta = data
-    return Windows.from_arrays(X, y, sfreq=float(meta["sfreq"].iloc[0]), meta=meta.drop(columns="sfreq"))
-
-
-# -- 3 models ---------------------------------------------------------------------------------------------------------
-
-
-def recipes_of(cfg: Mapping[str, Any], model: Any, task: Task, windows: Windows, folder: Path) -> list[Recipe]:
-    """Return one recipe per model, for these windows and this question."""
-    logger = {**cfg["logger"], "folder": str(Path(folder) / cfg["logger"].get("folder", "logs"))} if cfg["logger"].get("kind") else None
-    return [
-        Recipe(
-            name=name, model=config, adapt=config.get("adapt") or cfg["adapt"], align=cfg["align"], trainer=cfg["trainer"],
-            space=windows.space, n_times=windows.n_times, classes=task.classes, uses=tuple(task.uses),
-            default_head=task.default_head, own=own, logger=logger,
-        )
-        for name, config, own in models_of(cfg, model)
-    ]  # fmt: skip
-
-
-def replaced_heads(recipes: Sequence[Recipe], decoders: Sequence[Decoder]) -> list[str]:
-    """Say it where a recipe's classifier gave way to the task's own head, since the question asks for a number."""
-    notes = []
-    for recipe, decoder in zip(recipes, decoders, strict=True):
-        wanted = str((recipe.model.get("head") or {}).get("_target_", "")).rpartition(".")[2]
-        if wanted and wanted != type(decoder.head).__name__:
-            notes.append(
-                f"{recipe.name}: its head {wanted} answers classes and the task asks for a number: {type(decoder.head).__name__} took its place"
-            )
-    return notes
-
-
-def models_of(cfg: Mapping[str, Any], model: Any) -> list[tuple[str, dict[str, Any], Any]]:
-    """Return (name, configuration, own prototype) of each model to run."""
-    if model is None or isinstance(model, str):
-        return [(cfg["model"]["name"], dict(cfg["model"]), None)]
-    if isinstance(model, Mapping):
-        odd = [name for name in model if not re.fullmatch(r"[\w .+-]*\w[\w .+-]*", str(name)) or str(name).startswith(".")]
-        if odd:
-            raise SentenceError(f"the model name {odd[0]!r} becomes a folder: use letters, digits, spaces, and . + - inside")
-        return [entry for name, thing in model.items() for entry in _named(cfg, str(name), thing)]
-    return _named(cfg, type(model).__name__, model)
-
-
-def _named(cfg: Mapping[str, Any], name: str, thing: Any) -> list[tuple[str, dict[str, Any], Any]]:
-    if isinstance(thing, dict):  # a configuration, composed from a name
-        return [(name, thing, None)]
-    training = {k: cfg["model"][k] for k in ("objective", "train")} if is_network(thing) else {}
-    return [(name, {"name": name, **training}, thing)]
-
-
 # -- 6 what the summary says --------------------------------------------------------------------------------------------
 
 
-def describe(cfg: Mapping[str, Any], recipes: Sequence[Recipe], learning: Sequence[str], n_folds: int, begin: float) -> dict[str, Any]:
+def describe(cfg: Mapping[str, Any], plan: Plan, task: Task, decoders: Sequence[Decoder]) -> dict[str, Any]:
     """Return the facts of a run that stand in summary.json beside its headline."""
     choices = cfg.get("choices", {})
+    described = {recipe.name: recipe.describe() for recipe in plan.models}
     return {
-        "model": ", ".join(r.name for r in recipes),
+        "model": ", ".join(described),
         "data": choices.get("data", "own"),
         "task": choices.get("task", ""),
         "split": choices.get("split", ""),
         "align": choices.get("align", ""),
-        "adapt": ", ".join(dict.fromkeys(learning)),
-        "n_folds_expected": n_folds,
+        "adapt": ", ".join(dict.fromkeys(type(decoder.adapter).__name__.lower() for decoder in decoders)),
         "config_hash": store.key(
-            [[r.describe() for r in recipes], {k: cfg[k] for k in ("data", "task", "prepare", "split", "seed") if k in cfg}]
+            [list(described.values()), {k: cfg[k] for k in ("data", "task", "prepare", "split", "seed") if k in cfg}]
         )[:16],
-        "seconds": round(time.perf_counter() - begin, 2),
-    }
+        "of_models": {
+            recipe.name: {
+                "config_hash": store.key([described[recipe.name], cfg.get("prepare"), cfg["task"]])[:16],
+                "pipeline_hash": store.key({k: v for k, v in described[recipe.name].items() if k in _PIPELINE})[:16],
+                "deterministic": decoder.deterministic,
+                "seeds": [None] if decoder.deterministic else list(plan.seeds),
+            }
+            for recipe, decoder in zip(plan.models, decoders, strict=True)
+        },
+        "protocol": {
+            "data": choices.get("data", "own"), "task": choices.get("task", ""), "unit": task.unit, "split": choices.get("split", ""),
+            "split_arguments": {k: v for k, v in cfg["split"].items() if k != "_target_"}, "rows": _asked_rows(plan),
+        },
+    }  # fmt: skip
+
+
+# What makes two pipelines one, on whatever data.
+_PIPELINE = ("model", "adapt", "align", "code", "own")
+
+
+def _asked_rows(plan: Plan) -> str:
+    """Return a hash of who is asked about what in each fold: runs that agree in it can be compared person by person."""
+    who, y = plan.windows.meta[[*PERSON, "session", "run", "trial"]].astype(str), np.asarray(plan.windows.y)
+    asked = [[fold.name, who.iloc[fold.test].to_csv(index=False), y[fold.test].tolist()] for fold in plan.folds]
+    return store.key(asked)[:16]
 
 
 # -- from Python --------------------------------------------------------------------------------------------------------
@@ -370,7 +372,7 @@ def run(
             raise SentenceError(
                 f"{idle[0]} has no effect on one's own windows: they are taken as they are; prepare them before, or give data a name"
             )
-        data = _own_windows(data)
+        data = own_windows(data)
         regression = "value" in data.meta and "event" not in data.meta
         words["task"] = task or ("regression" if regression else "classification")
         words["split"] = split or ("loso" if data.meta["subject"].nunique() > 1 else "within_session")
@@ -409,4 +411,4 @@ def load(data: str, *, prepare: str | None = None, overrides: Sequence[str] = ()
     from corticode.progress import progress as shown
 
     cfg = compose([f"data={data}", *([f"prepare={prepare}"] if prepare else []), *overrides])
-    return prepared(cfg, None, workers(cfg), shown(progress))
+    return prepared(cfg, None, catalogue.make(cfg["engine"]).n_workers, shown(progress))

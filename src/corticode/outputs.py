@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import math
@@ -10,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,47 +36,72 @@ def write_run(
     about: dict[str, Any],
     notes: Sequence[str],
     command: str,
+    over: bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Score, summarise and write; return (scores, predictions, summary).
 
     Writes config.yaml, environment.json, scores.csv, predictions.parquet, history.csv (networks), patterns.npz (linear
-    decoders), model/ (refitted decoders), figures/, summary.json and report.html.
+    decoders), model/ (refitted decoders), figures/, summary.json and report.html. While jobs still run (`over` is False) no
+    more than the tables and a summary that says how far it is.
     """
     folder = Path(folder)
-    scores = task.score(outcome.predictions)
-    predictions = pd.concat([p.to_frame() for p in outcome.predictions], ignore_index=True)
-    headline = task.headline(scores, outcome.predictions)
-    for name, facts in headline.get("models", {}).items():
-        facts |= spread(task, outcome.predictions, {**headline, "model": name})
-    summary = {
-        **headline,
-        **spread(task, outcome.predictions, headline),
-        **about,
-        "unit": task.unit,
-        "access": ", ".join(dict.fromkeys(str(p.fold["access"]) for p in outcome.predictions)),
-        "prepare_sees": windows.info.get("sees", "window"),
-        "selection": _selection(outcome),
-        "n_folds": len(outcome.predictions),
-        "n_resumed": outcome.n_resumed,
-        "notes": [*notes, *headline["notes"], *outcome.notes, *_transductive(outcome), *_expected(cfg, headline)],
-    }
     folder.mkdir(parents=True, exist_ok=True)
     clear(folder)
     _write_text(folder / "config.yaml", _yaml(cfg))
     store.write_json(folder / "environment.json", environment(command))
-    _write_text(folder / "scores.csv", scores.to_csv(index=False, lineterminator="\n"))
-    with store.writing(folder / "predictions.parquet") as tmp:
-        predictions.to_parquet(tmp, index=False)
-    if outcome.history:
-        _write_text(folder / "history.csv", pd.DataFrame(outcome.history).to_csv(index=False, lineterminator="\n"))
-    _write_patterns(folder, windows, outcome)
-    _write_models(folder / "model", cfg, task, outcome)
+    about = dict(about)
+    facts = _progress(outcome, about.pop("of_models"))
+    scores, predictions, headline = pd.DataFrame(), pd.DataFrame(), {}
+    if outcome.predictions:
+        scores = task.score(outcome.predictions)
+        predictions = pd.concat([p.to_frame() for p in outcome.predictions], ignore_index=True)
+        headline = task.headline(scores, outcome.predictions)
+        _write_text(folder / "scores.csv", scores.to_csv(index=False, lineterminator="\n"))
+        with store.writing(folder / "predictions.parquet") as tmp:
+            predictions.to_parquet(tmp, index=False)
+        for name, found in headline.pop("models").items():
+            facts["models"][name] |= found | (spread(task, outcome.predictions, {**headline, "model": name}) if over else {})
+    access = ", ".join(dict.fromkeys(str(p.fold["access"]) for p in outcome.predictions))
+    protocol = {**about["protocol"], "metric": headline.get("metric"), "level": headline.get("level"), "access": access}
+    trust = {k: facts["models"][headline["model"]][k] for k in ("chance_95", "p", "interval")} if headline and over else {}
+    summary = {
+        **headline, **trust, **about, **facts,
+        "unit": task.unit,
+        "access": access,
+        "prepare_sees": windows.info.get("sees", "window"),
+        "selection": _selection(outcome),
+        "protocol": protocol,
+        "protocol_hash": store.key(protocol)[:16],
+        "n_resumed": outcome.n_resumed,
+        "notes": [*notes, *headline.get("notes", []), *outcome.notes, *_transductive(outcome), *(_expected(cfg, headline) if headline else [])],
+    }  # fmt: skip
+    if over:
+        _write_details(folder, cfg, task, windows, outcome)
     store.write_json(folder / "summary.json", _finite(summary))
-    if cfg.get("report", True):
+    if over and cfg.get("report", True):
         from corticode.report.page import write
 
         write(folder)
     return scores, predictions, summary
+
+
+def _progress(outcome: Outcome, of_models: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how much of what was asked is there, of each model and of all."""
+    done = Counter(p.fold["model"] for p in outcome.predictions)
+    seconds = Counter({name: sum(p.fold["time"] for p in outcome.predictions if p.fold["model"] == name) for name in done})
+    models = {
+        name: {**facts, "n_folds": done[name], "n_folds_expected": outcome.expected.get(name, 0), "seconds": round(seconds[name], 3)}
+        for name, facts in of_models.items()
+    }
+    n, expected = sum(done.values()), sum(outcome.expected.values())
+    return {"models": models, "n_folds": n, "n_folds_expected": expected, "complete": n == expected, "failures": outcome.failures}
+
+
+def _write_details(folder: Path, cfg: Mapping[str, Any], task: Task, windows: Windows, outcome: Outcome) -> None:
+    if outcome.history:
+        _write_text(folder / "history.csv", pd.DataFrame(outcome.history).to_csv(index=False, lineterminator="\n"))
+    _write_patterns(folder, windows, outcome)
+    _write_models(folder / "model", cfg, task, outcome)
 
 
 def spread(task: Task, predictions: Sequence[Predictions], headline: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,6 +177,15 @@ def _write_models(folder: Path, cfg: Mapping[str, Any], task: Task, outcome: Out
             plain = store.read_json(tmp / "decoder.json")
             plain |= {"data": cfg["data"], "prepare": cfg["prepare"], "task": cfg["task"], "name": name}
             store.write_json(tmp / "decoder.json", plain)
+
+
+def withdraw(folder: Path) -> None:
+    """Remove what was written at the beginning of a run of which nothing came, and the folder, if nothing else is in it."""
+    clear(folder)
+    for name in ("config.yaml", "environment.json"):
+        (Path(folder) / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        Path(folder).rmdir()
 
 
 def refuse_foreign_model(folder: Path) -> None:

@@ -8,9 +8,11 @@ import hashlib
 import inspect
 import io
 import pickletools
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from corticode import catalogue, store
 from corticode.decoder import Decoder
 from corticode.errors import SentenceError
 from corticode.space import Space
+from corticode.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -191,3 +194,49 @@ def _bytes_of(own: Any) -> bytes:
     buffer = io.BytesIO()
     Pickler(buffer, protocol=5).dump(own)
     return buffer.getvalue()
+
+
+# -- the recipes of a run -------------------------------------------------------------------------------------------
+
+
+def recipes_of(cfg: Mapping[str, Any], model: Any, windows: Windows, folder: Path, **question: Any) -> list[Recipe]:
+    """Return one recipe per model, for these windows and this question (classes, uses, default_head)."""
+    logger = {**cfg["logger"], "folder": str(Path(folder) / cfg["logger"].get("folder", "logs"))} if cfg["logger"].get("kind") else None
+    return [
+        Recipe(
+            name=name, model=config, adapt=config.get("adapt") or cfg["adapt"], align=cfg["align"], trainer=cfg["trainer"],
+            space=windows.space, n_times=windows.n_times, own=own, logger=logger, **question,
+        )
+        for name, config, own in models_of(cfg, model)
+    ]  # fmt: skip
+
+
+def replaced_heads(recipes: Sequence[Recipe], decoders: Sequence[Decoder]) -> list[str]:
+    """Say it where a recipe's classifier gave way to the task's own head, since the question asks for a number."""
+    notes = []
+    for recipe, decoder in zip(recipes, decoders, strict=True):
+        wanted = str((recipe.model.get("head") or {}).get("_target_", "")).rpartition(".")[2]
+        if wanted and wanted != type(decoder.head).__name__:
+            notes.append(
+                f"{recipe.name}: its head {wanted} answers classes and the task asks for a number: {type(decoder.head).__name__} took its place"
+            )
+    return notes
+
+
+def models_of(cfg: Mapping[str, Any], model: Any) -> list[tuple[str, dict[str, Any], Any]]:
+    """Return (name, configuration, own prototype) of each model to run."""
+    if model is None or isinstance(model, str):
+        return [(cfg["model"]["name"], dict(cfg["model"]), None)]
+    if isinstance(model, Mapping):
+        odd = [name for name in model if not re.fullmatch(r"[\w .+-]*\w[\w .+-]*", str(name)) or str(name).startswith(".")]
+        if odd:
+            raise SentenceError(f"the model name {odd[0]!r} becomes a folder: use letters, digits, spaces, and . + - inside")
+        return [entry for name, thing in model.items() for entry in _named(cfg, str(name), thing)]
+    return _named(cfg, type(model).__name__, model)
+
+
+def _named(cfg: Mapping[str, Any], name: str, thing: Any) -> list[tuple[str, dict[str, Any], Any]]:
+    if isinstance(thing, dict):  # a configuration, composed from a name
+        return [(name, thing, None)]
+    training = {k: cfg["model"][k] for k in ("objective", "train")} if is_network(thing) else {}
+    return [(name, {"name": name, **training}, thing)]

@@ -93,7 +93,8 @@ def test_seeds():
 
     loose = make_pipeline(StandardScaler(), RandomForestClassifier(5))
     assert not Estimator(loose).deterministic
-    assert Estimator(loose, random_state=3).deterministic and Estimator(RandomForestClassifier(random_state=1)).deterministic
+    assert not Estimator(loose, random_state=3).deterministic  # held by the seed: another one is another answer
+    assert Estimator(RandomForestClassifier(random_state=1)).deterministic
     X = signals()
     held = [Estimator(loose, random_state=3).fit(X, Y, META, 3) for _ in range(2)]
     np.testing.assert_array_equal(held[0].predict(X), held[1].predict(X))

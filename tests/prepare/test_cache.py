@@ -14,7 +14,7 @@ from corticode import store
 from corticode.compose import compose
 from corticode.data.physionet_mi import PhysionetMI
 from corticode.errors import BrokenDataError, MissingDataError, SentenceError
-from corticode.experiment import prepared
+from corticode.prepared import prepared
 from corticode.prepare.base import Prepare
 from corticode.prepare.cache import content_key, windows_of
 from corticode.prepare.filter import BandPass, Notch

@@ -1,84 +1,34 @@
 """The one loop: every fold starts from a fresh decoder, is fitted, and answers for people it has never seen.
 
-jobs = models x folds x seeds (+ one refit on all rows per model)
+jobs = plans x models x folds x seeds (+ one refit on all rows per model), one list whatever asks for them
 a job's result is on disk the moment it exists; what is there already is not computed again
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import os
-import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from corticode import store
-from corticode.decoder import Decoder
 from corticode.encoder.base import Encoder
+from corticode.engine.base import Engine, Lost
 from corticode.errors import CorticodeError
+from corticode.evaluate.worker import AT_ONCE, Failed, Finished, Job, NewDecoder, Worker, one_thread
 from corticode.predictions import Predictions
 from corticode.split.base import PERSON, Fold
 from corticode.windows import Windows
 
 
-class NewDecoder(Protocol):
-    """Makes a fresh decoder; picklable, and described by plain values for the key."""
-
-    name: str
-
-    def __call__(self, seed: int) -> Decoder:
-        """Return a decoder that has seen nothing (but named pretrained weights)."""
-
-    def describe(self) -> Any:
-        """Return plain values that make two decoders the same: configuration and code."""
-
-
 @dataclass(frozen=True)
-class Job:
-    """One thing to compute: a decoder fitted on `fold.fit` and asked about `fold.test`; a refit has no test rows."""
-
-    new_decoder: NewDecoder
-    fold: Fold
-    seed: int
-    key: str
-    refit: bool = False
-
-
-@dataclass
-class Outcome:
-    """All that a benchmark knows at its end (or when it was stopped)."""
-
-    predictions: list[Predictions] = field(default_factory=list)
-    history: list[dict[str, Any]] = field(default_factory=list)
-    patterns: dict[str, list[dict[str, np.ndarray]]] = field(default_factory=dict)
-    refits: dict[str, Path] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    n_jobs: int = 0
-    n_resumed: int = 0
-
-
-def benchmark(
-    models: Sequence[NewDecoder],
-    windows: Windows,
-    folds: Sequence[Fold],
-    seeds: Sequence[int],
-    *,
-    jobs_folder: Path,
-    features_folder: Path,
-    described: dict[str, Any],
-    facts: dict[str, Any],
-    n_jobs: int = 1,
-    refit: bool = True,
-    progress: Callable[..., Any] | None = None,
-) -> Outcome:
-    """Run every model on every fold and seed.
+class Plan:
+    """What one run asks for: every model on every fold and seed of one set of windows.
 
     Parameters
     ----------
@@ -87,221 +37,213 @@ def benchmark(
         Labelled, in a folder of the prepared store.
     folds : sequence of Fold
     seeds : sequence of int
+        A decoder that is deterministic runs once whatever they are.
     jobs_folder, features_folder : Path
         Stores for finished jobs and per-window features.
     described : dict
         Plain values that belong to every job's key: task, align access.
     facts : dict
         Columns for every score row: prepare_sees, uses ...
-    n_jobs : int
-        Worker processes; the numbers do not depend on it.
     refit : bool
         Fit one decoder per model on all rows (never the scored one).
-    progress : function (iterable, total, label, running) -> iterable, or None
-
-    Returns
-    -------
-    outcome : Outcome
-        Predictions in the order model, seed, fold.
     """
-    every = Fold(np.arange(len(windows)), np.arange(0), "all") if refit else None
-    base = {"windows": windows.key, "y": _digest(windows), **described}
-    jobs = []
-    for new_decoder in models:
-        described_model = new_decoder.describe()
-        for seed in seeds:
-            jobs += [Job(new_decoder, fold, seed, _job_key(base, described_model, fold, seed)) for fold in folds]
-        if every is not None:
-            jobs.append(Job(new_decoder, every, seeds[0], _job_key(base, described_model, every, seeds[0]), refit=True))
-    missing = [job for job in jobs if not _done(jobs_folder, job)]
-    outcome = Outcome(n_jobs=len(jobs), n_resumed=len(jobs) - len(missing))
-    worker = Worker(windows, Path(jobs_folder), Path(features_folder))
-    _compute(missing, worker, n_jobs, progress)
-    for job in jobs:
-        _collect(outcome, job, worker, facts)
-    return outcome
+
+    models: Sequence[NewDecoder]
+    windows: Windows
+    folds: Sequence[Fold]
+    seeds: Sequence[int]
+    jobs_folder: Path
+    features_folder: Path
+    described: dict[str, Any]
+    facts: dict[str, Any]
+    refit: bool = True
+
+    def worker(self) -> Worker:
+        """Return what runs its jobs."""
+        return Worker(self.windows, Path(self.jobs_folder), Path(self.features_folder))
+
+    def jobs(self) -> list[Job]:
+        """Return all of its jobs, in the order model, seed, fold; a refit last of its model."""
+        everything = Fold(np.arange(len(self.windows)), np.arange(0), "all")
+        base = {"windows": self.windows.key, "y": _digest(self.windows), **self.described}
+        rows = [(fold, _rows_key(fold)) for fold in self.folds]
+        jobs = []
+        for new_decoder in self.models:
+            base["model"] = new_decoder.describe()
+            seeds = [None] if new_decoder(self.seeds[0]).deterministic else self.seeds
+            jobs += [Job(new_decoder, fold, seed, _key(base, of_fold, seed)) for seed in seeds for fold, of_fold in rows]
+            if self.refit:
+                jobs.append(Job(new_decoder, everything, seeds[0], _key(base, _rows_key(everything), seeds[0]), refit=True))
+        return jobs
 
 
-def _job_key(base: dict, model: Any, fold: Fold, seed: int) -> str:
-    rows = {part: getattr(fold, part).tolist() for part in ("fit", "align", "calibrate", "test")}
-    return store.key(
-        {**base, "model": model, "rows": store.key(rows), "seed": int(seed), "code": store.code_key("corticode.evaluate.benchmark")}
-    )
+@dataclass
+class Outcome:
+    """All that is known of a plan at its end, or when it was stopped."""
+
+    predictions: list[Predictions] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    patterns: dict[str, list[dict[str, np.ndarray]]] = field(default_factory=dict)
+    refits: dict[str, Path] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    expected: dict[str, int] = field(default_factory=dict)
+    n_jobs: int = 0
+    n_resumed: int = 0
+
+
+class Benchmark:
+    """The jobs of one plan or of many, each computed once.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+        Jobs that several of them ask for (a deterministic model under three seeds) are one job.
+    """
+
+    def __init__(self, plans: Sequence[Plan]):
+        self.plans = list(plans)
+        self._jobs = [plan.jobs() for plan in plans]
+        self._failed: dict[str, Failed] = {}
+        self._missing: dict[str, tuple[Worker, Job]] = {}
+        for plan, jobs in zip(self.plans, self._jobs, strict=True):
+            worker = plan.worker()
+            self._missing |= {job.key: (worker, job) for job in jobs if not job.is_done(worker.jobs_folder)}
+        self._resumed = [sum(job.key not in self._missing for job in jobs) for jobs in self._jobs]
+
+    @property
+    def n_missing(self) -> int:
+        """How many jobs are to be computed."""
+        return len(self._missing)
+
+    def run(self, engine: Engine, progress: Callable[..., Any] | None = None) -> Iterator[Finished | Failed]:
+        """Compute what is missing; gives each result as it comes, so that who consumes it can stop at any time.
+
+        Parameters
+        ----------
+        engine : Engine
+            Has workers (`engine.started`).
+        progress : function (iterable, total, label) -> iterable, or None
+        """
+        show = progress or (lambda items, total, label: items)
+        tasks = self._with_features(engine, list(self._missing.values()))
+        yield from show(self._results(engine, tasks), len(tasks), "folds")
+
+    def _results(self, engine: Engine, tasks: list[tuple[Worker, Job]]) -> Iterator[Finished | Failed]:
+        for i, result in engine.run(_perform, tasks):
+            job = tasks[i][1]
+            if isinstance(result, Lost):
+                result = Failed(
+                    job.new_decoder.name, "CorticodeError", f"{job.new_decoder.name}, fold {job.fold.name}: {result.reason}", ours=True
+                )
+            if isinstance(result, Failed):
+                self._failed[job.key] = result
+            yield result
+
+    def _with_features(self, engine: Engine, tasks: list[tuple[Worker, Job]]) -> list[tuple[Worker, Job]]:
+        """Compute what depends on one window alone, once for all jobs that ask for it; return the jobs that can go on."""
+        asked: dict[tuple, Path | None] = {}
+        refused: dict[Path | None, Failed] = {}
+        for worker, job in tasks:
+            name = _whose(worker, job)
+            if name in asked:
+                continue
+            decoder = job.new_decoder(job.seed or 0)
+            stored = decoder.asks_the_store and type(decoder.encoder).per_window is not Encoder.per_window
+            path = asked[name] = worker.features_path(decoder.encoder) if stored else None
+            if path is not None and not path.exists() and path not in refused:
+                problem = _features(engine, worker, decoder.encoder, path)
+                if problem is not None:
+                    refused[path] = problem
+        able = []
+        for worker, job in tasks:
+            problem = refused.get(asked[_whose(worker, job)])
+            if problem is None:
+                able.append((worker, job))
+            else:
+                self._failed[job.key] = replace(problem, model=job.new_decoder.name, reason=f"{job.new_decoder.name}: {problem.reason}")
+        return able
+
+    def outcome(self, number: int = 0) -> Outcome:
+        """Return what is on disk of a plan now, in the order of its jobs."""
+        plan, jobs = self.plans[number], self._jobs[number]
+        worker, outcome = plan.worker(), Outcome(n_jobs=len(jobs), n_resumed=self._resumed[number])
+        for job in jobs:
+            if not job.refit:
+                outcome.expected[job.new_decoder.name] = outcome.expected.get(job.new_decoder.name, 0) + 1
+            if job.is_done(worker.jobs_folder):
+                _collect(outcome, job, worker, plan.facts)
+            elif job.key in self._failed:
+                outcome.failures.append({"model": job.new_decoder.name, "fold": job.fold.name, "seed": job.seed, "refit": job.refit, "error": self._failed[job.key].reason})  # fmt: skip
+        return outcome
+
+    def failed(self, number: int = 0) -> list[Failed]:
+        """Return the errors of a plan's jobs."""
+        return [self._failed[job.key] for job in self._jobs[number] if job.key in self._failed]
+
+
+def _whose(worker: Worker, job: Job) -> tuple:
+    return worker.windows.key, str(worker.features_folder), id(job.new_decoder)
+
+
+def _perform(task: tuple[Worker, Job]) -> Finished | Failed:
+    worker, job = task
+    return worker(job)
+
+
+# Fewer windows than these are not worth a worker's time.
+_FEW = 8 * AT_ONCE
+
+
+def _features(engine: Engine, worker: Worker, encoder: Encoder, path: Path) -> Failed | None:
+    """Compute one feature for all windows, in slices that the workers share; return the error, if there is one."""
+    whole = Windows.open(worker.windows.folder)
+    with store.locked(path):
+        if path.exists():
+            return None
+        try:
+            with store.writing(path) as tmp, one_thread():
+                edges = list(range(0, len(whole), _FEW))
+                # the first slice is computed here and makes the array
+                Worker.compute(encoder, whole, tmp, 0, min(_FEW, len(whole)))
+                slices = [(encoder, whole, tmp, first, min(first + _FEW, len(whole))) for first in edges[1:]]
+                for _, result in engine.run(_slice, slices):
+                    if isinstance(result, Exception | Lost):
+                        raise result if isinstance(result, Exception) else RuntimeError(result.reason)
+        except Exception as error:
+            return Failed("", type(error).__name__, str(error), isinstance(error, CorticodeError), traceback.format_exc())
+    return None
+
+
+def _slice(task: tuple[Encoder, Windows, Path, int, int]) -> Exception | None:
+    try:
+        with one_thread():
+            Worker.compute(*task)
+    except Exception as error:
+        return error
+    return None
+
+
+# -- keys -----------------------------------------------------------------------------------------------------------
+
+
+def _key(base: dict[str, Any], rows: str, seed: int | None) -> str:
+    return store.key({**base, "rows": rows, "seed": seed, "code": store.code_key("corticode.evaluate.worker")})
+
+
+def _rows_key(fold: Fold) -> str:
+    return store.key({part: getattr(fold, part).tolist() for part in ("fit", "align", "calibrate", "test")})
 
 
 def _digest(windows: Windows) -> str:
     return store.key({"rows": windows.rows.tolist(), "y": np.asarray(windows.y).tolist()})
 
 
-def _done(folder: Path, job: Job) -> bool:
-    path = _path(folder, job)
-    return any((path / name).is_file() for name in ("decoder.json", "refused.json")) if job.refit else path.is_file()
-
-
-def _path(folder: Path, job: Job) -> Path:
-    return Path(folder) / (job.key[:2]) / (job.key[:40] + (".decoder" if job.refit else ".npz"))
-
-
-# -- running --------------------------------------------------------------------------------------------------------
-
-
-def _compute(jobs: list[Job], worker: Worker, n_jobs: int, progress: Callable | None) -> None:
-    """Run the missing jobs in worker processes, or here when there is one worker."""
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    if not jobs:
-        return
-    for encoder, rows in _shared_features(jobs, worker.windows):
-        worker.features(encoder, rows)  # once, before the workers ask for it
-
-    def results() -> Iterator[float | None]:
-        if n_jobs == 1 or len(jobs) == 1:
-            yield from (worker(job) for job in jobs)
-            return
-        try:
-            pool = Parallel(n_jobs=min(n_jobs, len(jobs)), return_as="generator_unordered", pre_dispatch="2*n_jobs", batch_size=1)
-            yield from pool(delayed(worker)(job) for job in jobs)
-        except TerminatedWorkerError:
-            # a worker was killed (out of memory, most likely): what it had finished is on disk, the rest runs alone
-            yield from (worker(job) for job in jobs if not _done(worker.jobs_folder, job))
-
-    done = results()
-    for _ in progress(done, len(jobs), "folds") if progress is not None else done:
-        pass
-
-
-def _shared_features(jobs: list[Job], windows: Windows) -> list[tuple[Encoder, Windows]]:
-    """Return one encoder per distinct per-window feature that the jobs will ask the store for."""
-    seen: dict[str, tuple[Encoder, Windows]] = {}
-    for new_decoder in {id(job.new_decoder): job.new_decoder for job in jobs}.values():
-        decoder = new_decoder(0)
-        encoder = decoder.encoder
-        if decoder.asks_the_store and type(encoder).per_window is not Encoder.per_window:
-            seen.setdefault(feature_key(encoder, windows), (encoder, windows))
-    return list(seen.values())
-
-
-@dataclass(frozen=True)
-class Worker:
-    """Runs one job, in a worker process or in the parent, with one thread so that the bits are the same in both."""
-
-    windows: Windows
-    jobs_folder: Path
-    features_folder: Path
-
-    def __call__(self, job: Job) -> float | None:
-        """Compute and store one job; return the share of right answers for the progress bar."""
-        with one_thread():
-            return self._refit(job) if job.refit else self._score(job)
-
-    def _score(self, job: Job) -> float | None:
-        decoder = job.new_decoder(job.seed)
-        decoder.features = self.features
-        fold, begin = job.fold, time.perf_counter()
-        try:
-            decoder.fit(self.windows[fold.fit])
-            seconds = time.perf_counter() - begin
-            if len(fold.align):
-                decoder.align(self.windows[fold.align].blind(decoder.uses))
-            if len(fold.calibrate):
-                decoder.calibrate(self.windows[fold.calibrate])
-            predictions = decoder.predictions(self.windows[fold.test])
-        except CorticodeError as error:
-            raise type(error)(f"{job.new_decoder.name}, fold {fold.name}: {error}") from error
-        notes = {k: v for k, v in decoder.notes.items() if k != "history"}
-        facts = {"time": seconds, "notes": notes, "history": decoder.notes.get("history", []), "yhat_kind": predictions.yhat_kind}
-        arrays = {
-            "yhat": predictions.yhat,
-            "facts": np.frombuffer(json.dumps(facts, allow_nan=False, default=float).encode(), dtype=np.uint8),
-        }
-        patterns = decoder.patterns()
-        if patterns is not None:
-            arrays["patterns"] = patterns["patterns"]
-            arrays["pattern_labels"] = np.frombuffer(json.dumps(patterns["labels"]).encode(), dtype=np.uint8)
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
-        with store.writing(_path(self.jobs_folder, job)) as tmp:
-            tmp.write_bytes(buffer.getvalue())
-        return float(np.mean(predictions.decided == predictions.y)) if predictions.classes else None
-
-    def _refit(self, job: Job) -> None:
-        decoder = job.new_decoder(job.seed)
-        decoder.features = self.features
-        decoder.fit(self.windows)
-        path = _path(self.jobs_folder, job)
-        try:
-            decoder.save(path, refit="fitted on all rows: not the scored decoder")
-        except (CorticodeError, OSError):
-            raise
-        except Exception as error:  # somebody's own estimator may hold what skops cannot keep: the scores stand all the same
-            with store.writing(path) as tmp:
-                tmp.mkdir(parents=True)
-                store.write_json(
-                    tmp / "refused.json", {"reason": f"the refitted {job.new_decoder.name} cannot be kept without pickle: {error}"}
-                )
-
-    def features(self, encoder: Encoder, windows: Windows) -> np.ndarray:
-        """Return per-window features of these rows from the store; computed once for the whole data set."""
-        if type(encoder).per_window is Encoder.per_window:
-            return np.asarray(windows.X)
-        path = self.features_folder / (feature_key(encoder, windows)[:40] + ".npy")
-        if not path.exists():
-            with store.locked(path):
-                if not path.exists():
-                    whole = Windows.open(windows.folder)
-                    with one_thread():
-                        parts = [encoder.per_window(np.asarray(whole.X[i : i + 256]), whole.space) for i in range(0, len(whole), 256)]
-                    with store.writing(path) as tmp, tmp.open("wb") as file:
-                        np.save(file, np.concatenate(parts), allow_pickle=False)
-        return np.load(path, mmap_mode="r", allow_pickle=False)[windows.rows]
-
-
-def feature_key(encoder: Encoder, windows: Windows) -> str:
-    """Return the hash of (windows, encoder class and the arguments that matter to one window, code)."""
-    arguments = {name: getattr(encoder, name) for name in encoder.window_arguments}
-    kind = type(encoder)
-    definer = next(c for c in kind.__mro__ if "per_window" in vars(c))  # models that share the computation share the result
-    return store.key(
-        {
-            "windows": windows.key,
-            "class": f"{definer.__module__}.{definer.__qualname__}",
-            "arguments": json.loads(json.dumps(arguments, default=list)),
-            "code": store.code_key(definer.__module__),
-        }
-    )
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Use one BLAS, OpenMP and torch thread inside the block: jobs share the cores, and sums keep their order."""
-    import sys
-
-    from threadpoolctl import threadpool_limits
-
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch is not None else None
-    asked = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"  # for a torch that is imported inside the block
-    try:
-        with threadpool_limits(1):
-            if torch is not None:
-                torch.set_num_threads(1)
-            yield
-    finally:
-        if before is not None:
-            torch.set_num_threads(before)
-        if asked is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = asked
-
-
 # -- reading back ---------------------------------------------------------------------------------------------------
 
 
 def _collect(outcome: Outcome, job: Job, worker: Worker, facts: dict[str, Any]) -> None:
-    path, name = _path(worker.jobs_folder, job), job.new_decoder.name
+    path, name = job.path(worker.jobs_folder), job.new_decoder.name
     if job.refit:
         if (path / "refused.json").is_file():
             outcome.notes.append(store.read_json(path / "refused.json")["reason"])

@@ -56,8 +56,8 @@ class Estimator(Head):
 
     @property
     def deterministic(self) -> bool:
-        """False where the estimator draws random numbers that no seed holds."""
-        return self.random_state is not None or not self._unseeded()
+        """False where the estimator draws random numbers that no state of its own holds: another seed is another answer."""
+        return not self._unseeded()
 
     def _unseeded(self) -> list[str]:
         parameters = self.estimator.get_params(deep=True) if hasattr(self.estimator, "get_params") else {}

@@ -154,8 +154,8 @@ class Task(Stateful):
         Returns
         -------
         summary : dict
-            metric, level, model (the first), headline, sd, sd_seeds, n, chance, n_left_out, notes; `models` holds headline
-            and sd of each where there are several.
+            metric, level, model (the first), headline, sd, sd_seeds, n, chance, n_left_out, notes; `models` holds headline,
+            sd, n and chance of each.
 
         Raises
         ------
@@ -170,12 +170,8 @@ class Task(Stateful):
                 raise SentenceError(self._undefined(model, averaged))
         first = found[models[0]]
         notes = [f"{n} people have no {metric.name} of their own and are left out of the mean" for n in [first["n_left_out"]] if n]
-        several = (
-            {"models": {name: {key: facts[key] for key in ("headline", "sd", "n")} for name, facts in found.items()}}
-            if len(models) > 1
-            else {}
-        )
-        return {"metric": metric.name, "level": level, "model": models[0], **first, "notes": notes, **several}
+        every = {name: {key: facts[key] for key in ("headline", "sd", "n", "chance")} for name, facts in found.items()}
+        return {"metric": metric.name, "level": level, "model": models[0], **first, "notes": notes, "models": every}
 
     def _undefined(self, model: str, predictions: Sequence[Predictions]) -> str:
         name, level = self.headline_metric, self.headline_level

@@ -52,7 +52,8 @@ def table(predictions: Sequence[Predictions], metrics: Sequence[Metric]) -> pd.D
         rows += [row for level in ("subject", "fold") for row in _rows(one, level, metrics)]
     for pot in together(predictions):
         rows += [row for level in ("site", "pooled") for row in _rows(pot, level, metrics)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    # a model that no seed changes has none: whole numbers with gaps
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seed": "Int64"})
 
 
 def groups(predictions: Predictions, level: str) -> Iterator[tuple[dict[str, str], np.ndarray]]:
