@@ -38,11 +38,18 @@ class NeuralEncoder(StatefulModule, Encoder):
         What trained weights were trained on; None where the network learns from scratch.
     batch_size : int
         Windows per forward pass when nothing is trained. Part of the result's last bits, so it is fixed.
+    domains_per_batch : int
+        Domains that share a training batch in equal parts; 0: batches are drawn without regard to domains.
+    has_latent : bool
+        The network normalises a person by statistics of their own: `latent(features)` gives what is normalised, SPD matrices
+        [n, c, c], and `rest` the network behind it, so that an aligner that acts on the latent can stand between.
     """
 
     neural = True
     deterministic = False
     batch_size = 256
+    domains_per_batch = 0
+    has_latent = False
     n_features: int
     n_tokens: int
     expects: Space | None = None
@@ -60,13 +67,20 @@ class NeuralEncoder(StatefulModule, Encoder):
         space : Space or None
             For networks that read names or positions of channels.
         subject : int tensor [b] or None
-            For networks with a layer per person.
+            Number of each row's domain, for networks with a layer or statistics per person; in training only, what `domains` gave.
 
         Returns
         -------
         tokens : float tensor [b, n_tokens, n_features]
         """
         raise NotImplementedError
+
+    def domains(self, meta: pd.DataFrame) -> np.ndarray | None:
+        """Return the number of each fit row's domain [n], where forward takes one; else None."""
+        return None
+
+    def begin_epoch(self, epoch: int, n_epochs: int) -> None:
+        """Hear that epoch 1, 2 ... n_epochs of a training begins."""
 
     def check_input(self, shape: tuple[int, ...]) -> None:
         """Refuse windows [n, channels, times] of another shape than the network was built for.
@@ -90,6 +104,26 @@ class NeuralEncoder(StatefulModule, Encoder):
             for x in tensors(features, self.batch_size):
                 parts.append(self(x.to(device), space).mean(dim=1).float().cpu().numpy())
         return np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
+
+
+_DOMAINS = {
+    "subject": ["dataset", "subject"],
+    "session": ["dataset", "subject", "session"],
+    "recording": ["dataset", "subject", "session", "run", "recording"],
+}
+
+
+def domain_codes(meta: pd.DataFrame, by: str) -> np.ndarray:
+    """Return the number of each row's domain, int [n], in order of first appearance.
+
+    Raises
+    ------
+    SentenceError
+        `by` is neither 'subject' nor 'session' nor 'recording'.
+    """
+    if by not in _DOMAINS:
+        raise SentenceError(f"model.encoder.domain={by} is unknown: pick one of {', '.join(_DOMAINS)}")
+    return meta.groupby([meta[column].astype(str) for column in _DOMAINS[by]], sort=False).ngroup().to_numpy()
 
 
 @contextmanager
