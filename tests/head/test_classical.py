@@ -7,11 +7,14 @@ import pandas as pd
 import pytest
 
 from corticode.errors import BrokenDataError, SentenceError
+from corticode.head.elastic_net import ElasticNet
 from corticode.head.estimator import Estimator
+from corticode.head.fgmdm import FgMDM
 from corticode.head.lda import LDA
 from corticode.head.logistic import LogisticRegression
 from corticode.head.mdm import MDM
 from corticode.head.ridge import Ridge
+from corticode.head.svm import SVM
 
 
 def forest():
@@ -48,6 +51,12 @@ HEADS = {
     "lda_svd": (lambda: LDA(shrinkage=None, solver="svd"), classes),
     "mdm": (lambda: MDM(), matrices),
     "mdm_euclid": (lambda: MDM("euclid"), matrices),
+    "fgmdm": (lambda: FgMDM(), matrices),
+    "svm": (lambda: SVM(), classes),
+    "svm_linear": (lambda: SVM(C=0.3, kernel="linear", class_weight="balanced"), classes),
+    "svm_rbf": (lambda: SVM(kernel="rbf"), classes),
+    "elastic_net": (lambda: ElasticNet(), classes),
+    "elastic_net_fixed": (lambda: ElasticNet(C=0.3, l1_ratio=0.5, standardize=True, class_weight="balanced"), classes),
     "estimator": (lambda: Estimator(forest(), random_state=0), classes),
 }
 
