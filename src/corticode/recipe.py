@@ -83,7 +83,7 @@ class Recipe:
         """Return plain values that make two recipes the same: configuration, code, and the content of one's own model."""
         # hardware that gives the same numbers is not part of the key
         plain = {
-            "model": {k: v for k, v in self.model.items() if k != "name"},
+            "model": {k: v for k, v in self.model.items() if k not in ("name", "adapt")},
             "adapt": self.adapt,
             "align": self.align,
             "hardware": self._hardware(),
@@ -99,7 +99,7 @@ class Recipe:
     # -- parts ------------------------------------------------------------------------------------------------
 
     def _parts(self, offers: dict[str, Any]) -> tuple[Any, Any, None]:
-        encoder = catalogue.make(self.model["encoder"], **offers)
+        encoder = catalogue.make(self.model["encoder"], **offers, classes=self.classes)
         head_config = self.model.get("head") or self.default_head
         head_class = catalogue.locate(head_config["_target_"])
         if not head_class.neural and head_class.yhat_kind != self.kind and "kind" not in inspect.signature(head_class).parameters:
