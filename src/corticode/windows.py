@@ -54,7 +54,8 @@ class Windows:
         Target, set by a task.
     info : dict
         Plain facts: 'key' (content hash), 'classes' (labels the data set declares, by column), 'steps' (what was
-        prepared), 'sees' ('window' < 'past' < 'recording'; 'unknown' for arrays), 'overlap' (windows share samples), 'reads' (notes).
+        prepared), 'sees' ('window' < 'past' < 'recording'; 'unknown' for arrays), 'overlap' (windows share samples), 'reach_s' (what a
+        window is made of, from its onset), 'whole' (columns that never stand on both sides of a fold), 'notes'.
     rows : int array [n] or None
         Rows over all blocks in order; None means all.
     folder : Path or None
@@ -134,6 +135,13 @@ class Windows:
             f"the recordings do not share one space ({shapes}), and this model needs one: "
             "add prepare.resample.sfreq_hz=, prepare.match.channels= or a window of fixed length"
         )
+
+    @property
+    def reach_s(self) -> tuple[float, float]:
+        """What a window is made of, in seconds from its onset: first sample to one past the last (its baseline too)."""
+        known = self.info.get("reach_s")
+        longest = max((block.X.shape[2] / block.space.sfreq for block in self.blocks), default=0.0)
+        return (0.0, longest) if known is None else (float(known[0]), float(known[1]))
 
     @property
     def n_times(self) -> int:
@@ -319,7 +327,8 @@ class Windows:
         meta : DataFrame [n] or None
             Further columns; `subject`, `session`, ... there win over the arguments.
         overlap : bool
-            True when windows share samples: a recording is then never split between fit and test.
+            True when windows share samples: a recording is then never split between fit and test, unless `meta` has `onset_s`
+            and the split leaves a gap.
 
         Raises
         ------
@@ -330,7 +339,10 @@ class Windows:
         """
         X, space = arrays.checked(X, sfreq, ch_names, unit, kind, positions)
         seconds = X.shape[2] / space.sfreq
-        table, classes = arrays.table(y, meta, len(X), seconds, dataset=dataset, site=site, subject=subject, session=session, run=run)
+        # of windows that overlap nobody knows how far, any two of a recording may share samples: all stand at one time
+        table, classes = arrays.table(
+            y, meta, len(X), 0.0 if overlap else seconds, dataset=dataset, site=site, subject=subject, session=session, run=run
+        )
         overlap = bool(overlap) or (meta is not None and "onset_s" in meta and share_samples(table, seconds))
         info = {"classes": classes, "sees": "unknown", "overlap": overlap, "steps": [], "notes": _order_notes(table)}
         return cls([Block(X, space)], table, info=info)
@@ -372,6 +384,12 @@ def _joined(infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
     joined = {name: fact for info in reversed(infos) for name, fact in info.items() if name not in ("key", "digests")}
     if infos:
         joined["overlap"] = any(info.get("overlap", False) for info in infos)
+        joined["whole"] = list(dict.fromkeys(column for info in infos for column in info.get("whole", ())))
+        reaches = [info["reach_s"] for info in infos if info.get("reach_s") is not None]
+        if len(reaches) == len(infos):
+            joined["reach_s"] = [min(first for first, _ in reaches), max(stop for _, stop in reaches)]
+        else:
+            joined.pop("reach_s", None)
         joined["sees"] = max((info.get("sees", "window") for info in infos), key=("window", "past", "recording", "unknown").index)
         joined["notes"] = [line for info in infos for line in info.get("notes", [])]
         columns = dict.fromkeys(column for info in infos for column in info.get("classes", {}))
@@ -383,7 +401,7 @@ def _joined(infos: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def share_samples(meta: pd.DataFrame, seconds: float) -> bool:
     """Return True when windows of one recording stand closer than they are long (sliding ones, or cues in quick succession)."""
-    for _, onsets in meta.groupby("recording", sort=False)["onset_s"]:
+    for _, onsets in meta.groupby(["dataset", "recording"], sort=False)["onset_s"]:
         gaps = np.diff(np.sort(onsets.to_numpy(dtype=float)))
         if len(gaps) and gaps.min() < seconds - 1e-6:
             return True

@@ -49,6 +49,8 @@ class Cut(Stateful):
     sees = "window"
     off = False
     overlap = False
+    # what a window is made of, in seconds from its onset; None: its own samples
+    reach_s: tuple[float, float] | None = None
 
     def __call__(self, signal: Signal) -> tuple[np.ndarray, pd.DataFrame]:
         """Return X [n, channels, times] float32 and one line per window: trial, onset_s and outcome columns."""
@@ -93,6 +95,11 @@ class Prepare:
     def overlap(self) -> bool:
         """True when windows share samples."""
         return bool(self.steps["window"].overlap)
+
+    @property
+    def reach_s(self) -> tuple[float, float] | None:
+        """What a window is made of, in seconds from its onset; None: its own samples, from the onset on."""
+        return self.steps["window"].reach_s
 
     def arguments(self) -> dict[str, Any]:
         """Return the steps by name, in order."""

@@ -92,7 +92,8 @@ def windows_of(
                     "steps": prepare.describe(),
                     "sees": prepare.sees,
                     "overlap": prepare.overlap,
-                    "digests": dict(zip([r.name for r in recordings], digests, strict=True)),
+                    "reach_s": None if prepare.reach_s is None else list(prepare.reach_s),
+                    "digests": dict(zip([f"{r.who['dataset']}/{r.name}" for r in recordings], digests, strict=True)),
                 }
                 with store.writing(folder) as tmp:
                     _make(recordings, prepare, tmp, info, n_jobs, progress)
@@ -118,7 +119,8 @@ def _make(recordings, prepare, tmp, info, n_jobs, progress) -> None:
         notes.extend(f"{recordings[i].name}: {line}" for line in said)
         if len(table):
             groups.setdefault((space, length), []).append((parts_folder / f"{i}.npy", table))
-            info["overlap"] |= share_samples(table, length / space.sfreq)
+            reach = info["reach_s"] or (0.0, length / space.sfreq)
+            info["overlap"] |= share_samples(table, reach[1] - reach[0])
     if not groups:
         raise MissingDataError(
             "no window was cut from any recording: the events do not match, or every window was rejected"

@@ -71,6 +71,12 @@ class Cue(Cut):
             return "window"
         return "past" if self.baseline[1] <= self.stop_s else "recording"
 
+    @property
+    def reach_s(self) -> tuple[float, float]:
+        """From the beginning of window or baseline to the end of both, relative to the onset."""
+        first, last = self.baseline or (self.start_s, self.stop_s)
+        return min(self.start_s, first), max(self.stop_s, last)
+
     def __call__(self, signal: Signal) -> tuple[np.ndarray, pd.DataFrame]:
         sfreq = signal.space.sfreq
         table = _outcomes(signal.events)

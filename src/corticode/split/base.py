@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from corticode.errors import GuardError, SentenceError
+from corticode.split.guard import check_classes, check_recordings, check_spans, check_whole
+from corticode.split.rows import PERSON, RECORDING, SESSION, TRIAL, Spans, codes, in_time, people
 from corticode.state import Stateful
 from corticode.windows import natural
 
+__all__ = ["ACCESS", "PERSON", "RECORDING", "SESSION", "TRIAL", "Fold", "Split", "codes", "in_time", "people"]
+
 _NONE = np.arange(0)
 
-# What of the target people a decoder may see without labels, before or while it answers.
-ACCESS = ("online", "calibration", "all")
-
-PERSON = ("dataset", "subject")
-SESSION = (*PERSON, "session")
-RECORDING = (*SESSION, "run", "recording")
-TRIAL = (*RECORDING, "trial")
+# What of the target people a decoder may see without labels, before or while it answers (see split.access).
+ACCESS = ("online", "trialwise", "calibration", "all")
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,20 @@ class Fold:
     calibrate : int array
         Labelled rows of the target.
     name : str
+    unseen : str
+        What the split promises never to have met in `fit`: the 'subject', 'session', 'site' or 'dataset' of the test rows, or
+        their 'trial's only. The guard holds it to that.
+    past : bool
+        A further promise: what of a test person's is in `fit` was recorded before.
+    size : int or None
+        Of a learning curve: how many people or trials are learned from.
+    given : tuple of str
+        What was given of the target, in the words of `split.access`.
 
     Raises
     ------
     GuardError
-        Parts overlap: a test row would be learned from.
+        Parts overlap: a test row would be learned from. Or a part does not hold numbers of rows, counted from 0.
     """
 
     fit: np.ndarray
@@ -50,10 +58,19 @@ class Fold:
     name: str
     align: np.ndarray = field(default_factory=lambda: _NONE)
     calibrate: np.ndarray = field(default_factory=lambda: _NONE)
+    unseen: str = "trial"
+    past: bool = False
+    size: int | None = None
+    given: tuple[str, ...] = ()
 
     def __post_init__(self):
         for part in ("fit", "test", "align", "calibrate"):
-            rows = np.asarray(getattr(self, part), dtype=np.int64)
+            rows = np.asarray(getattr(self, part))
+            if len(rows) and not np.issubdtype(rows.dtype, np.integer):
+                raise GuardError(f"fold {self.name}: {part} holds {rows.dtype}: wanted numbers of rows (np.flatnonzero of a mask)")
+            if len(rows) and rows.min() < 0:
+                raise GuardError(f"fold {self.name}: {part} names row {rows.min()}: rows are counted from 0, or one row has two names")
+            rows = rows.astype(np.int64)
             if len(np.unique(rows)) != len(rows):
                 raise GuardError(f"fold {self.name}: {part} names a row twice")
             object.__setattr__(self, part, rows)
@@ -81,27 +98,42 @@ class Split(Stateful):
 
     Parameters
     ----------
-    shots : int
-        Labelled windows per class of each target person given to `calibrate`, the earliest first (of a factor to regress:
-        windows). Windows between them that are not needed are still tested.
+    shots : int or float
+        Labelled windows given to `calibrate`, the earliest first: a whole number per class of each target person (of a factor
+        to regress: windows); a share between 0 and 1 of each of their sessions, classes as they come. Windows between them
+        that are not needed are still tested.
 
     Attributes
     ----------
     notes : list of str
         What the run should show once: people left out.
+    unseen : str
+        What of a test row `fit` never holds, see `Fold`.
+    past : bool
+        `fit` holds nothing of a test person's future.
+    gap_s : float or None, s
+        Of splits that cut through a recording: fit rows that share samples with the target, or come nearer than this, are
+        left out. None: a fold that cuts so is refused.
     """
 
-    def __init__(self, shots: int = 0):
-        self.shots = int(shots)
+    unseen, past = "trial", False
+    gap_s: float | None = None
+
+    def __init__(self, shots: float = 0):
+        self.shots = _amount(shots, "split.shots", least=0)
         self.notes: list[str] = []
-        if self.shots < 0:
-            raise SentenceError(f"split.shots={shots}: wanted 0 or more labelled windows per class")
 
     def pairs(self, meta: pd.DataFrame, y: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         """Give (name, fit rows, target rows). `y` may serve only to balance classes."""
         raise NotImplementedError
 
-    def folds(self, meta: pd.DataFrame, y: np.ndarray, access: str = "online", n_align: int = 20, overlap: bool = False) -> list[Fold]:
+    def size(self, name: str) -> int | None:
+        """Return how many people or trials a fold of a learning curve learns from; None of any other."""
+        return None
+
+    def folds(
+        self, meta: pd.DataFrame, y: np.ndarray, access: str = "online", n_align: float = 20, overlap: bool = False, length_s: float = 0.0
+    ) -> list[Fold]:
         """Return the folds.
 
         Parameters
@@ -110,175 +142,150 @@ class Split(Stateful):
             Identity columns.
         y : array [n]
         access : str
-            'online': align is empty; 'calibration': the first `n_align` windows of each target person's session are
-            unlabelled calibration and are not tested; 'all': align equals test (transductive).
+            'online': align is empty; 'trialwise': so it is, and each window is to be answered by itself; 'calibration': the
+            first `n_align` windows of each target person's session (a share of them, if below 1) are unlabelled calibration
+            and are not tested; 'all': align equals test (transductive).
         overlap : bool
-            Windows share samples (or their context does): then a recording must be whole.
+            Windows share samples: then a recording must be whole, or cut where there is a gap.
+        length_s : float, s
+            What a window is made of, from first to last sample. 0: not known, so a recording of overlapping windows stays whole.
 
         Raises
         ------
         GuardError
-            A trial (or an overlapping recording) stands on both sides.
+            A trial, overlapping windows or a recording of one class stand on both sides.
         SentenceError
             The data cannot be split this way.
         """
         if access not in ACCESS:
             raise SentenceError(f"align.access={access} is unknown: pick one of {', '.join(ACCESS)}")
         y, self.notes = np.asarray(y), []
-        # a piece is what may never stand on both sides
-        pieces = codes(meta, RECORDING if overlap else TRIAL)
+        cut = _Cut(meta, y, overlap, length_s)
         place = np.empty(len(meta), dtype=np.int64)
         place[in_time(meta, np.arange(len(meta)))] = np.arange(len(meta))
         folds = []
         for name, fit, target in self.pairs(meta, y):
+            if self.gap_s is not None:
+                fit = fit[~Spans.of(meta, (0.0, length_s)).touching(fit, target, self.gap_s)]
             if not len(fit) or not len(target):
                 raise SentenceError(f"fold {name} has {len(fit)} windows to fit on and {len(target)} to test: choose another split=")
-            check_whole(meta, pieces, fit, target, name, overlap)
-            check_classes(y, fit, name)
-            check_recordings(meta, y, fit, target, name)
-            target = target[np.argsort(place[target])]
-            calibrate, test = _first_shots(meta, y, target, self.shots, pieces, name)
-            align = _NONE
-            if access == "all":
-                align = test
-            elif access == "calibration":
-                before = set(meta["subject"].iloc[test])
-                align, test = _first_rows(meta, test, n_align, pieces, name)
-                lost = sorted(before - set(meta["subject"].iloc[test]), key=natural)
-                if lost:
-                    self.notes.append(f"fold {name}: align.n_align={n_align} leaves no window to test of {', '.join(lost)}")
-            folds.append(Fold(np.sort(fit), test, name, align, calibrate))
+            cut.check(fit, target, name)
+            fold = self._fold(cut, np.sort(fit), target[np.argsort(place[target])], name, access, n_align)
+            folds.append(fold)
         if not folds:
             raise SentenceError("this split makes no fold of these data: choose another split=")
         return folds
 
-
-# -- who and when -------------------------------------------------------------------------------------------------
-
-
-def codes(meta: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
-    """Number the distinct combinations of some columns, int [n], in natural order of their names."""
-    total = np.zeros(len(meta), dtype=np.int64)
-    for column in columns:
-        values, names = pd.factorize(meta[column], use_na_sentinel=False)
-        order = np.argsort(names) if pd.api.types.is_numeric_dtype(names) else sorted(range(len(names)), key=lambda i: natural(names[i]))
-        rank = np.empty(len(names), dtype=np.int64)
-        rank[order] = np.arange(len(names))
-        # kept small after each column, so that the product never overflows
-        total = np.unique(total * max(1, len(names)) + rank[values], return_inverse=True)[1]
-    return total
-
-
-def in_time(meta: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
-    """Return rows in the order in which they were recorded, person by person, session by session."""
-    rows = np.asarray(rows, dtype=np.int64)
-    part = meta.iloc[rows]
-    return rows[np.lexsort((part["onset_s"].to_numpy(), codes(part, RECORDING)))]
+    def _fold(self, cut: _Cut, fit: np.ndarray, target: np.ndarray, name: str, access: str, n_align: float) -> Fold:
+        """Return the fold; of the target (in time order), the first windows may go to calibration and alignment."""
+        calibrate, test = _first_shots(cut, target, self.shots, name)
+        given = [_said(self.shots, "labelled", f"{len(calibrate)} labelled")] if len(calibrate) else []
+        align = _NONE
+        if access == "all":
+            align = test
+            given.append("transductive")
+        elif access == "trialwise":
+            given.append("trialwise")
+        elif access == "calibration":
+            before = set(cut.meta["subject"].iloc[test])
+            align, test = _first_rows(cut, test, n_align, name)
+            given.append(_said(n_align, "unlabelled", "unlabelled calibration"))
+            lost = sorted(before - set(cut.meta["subject"].iloc[test]), key=natural)
+            if lost:
+                self.notes.append(f"fold {name}: align.n_align={n_align:g} leaves no window to test of {', '.join(lost)}")
+        return Fold(fit, test, name, align, calibrate, self.unseen, self.past, self.size(name), tuple(given))
 
 
-def people(meta: pd.DataFrame, columns: Sequence[str] = PERSON) -> list[tuple[str, np.ndarray]]:
-    """Return (name, rows) of each person (or other group of identity columns), in natural order.
+class _Cut:
+    """What may not stand on both sides of a fold: trials, and overlapping windows (or, where it is not known how far, recordings)."""
 
-    The name leaves out columns that are the same for all.
-    """
-    number = codes(meta, columns)
-    order = np.argsort(number, kind="stable")
-    edges = np.flatnonzero(np.diff(number[order])) + 1
-    telling = [c for c in columns if meta[c].nunique() > 1] or [columns[-1]]
-    groups = np.split(order, edges) if len(meta) else []
-    return [("/".join(str(meta[c].iloc[rows[0]]) for c in telling), rows) for rows in groups]
+    def __init__(self, meta: pd.DataFrame, y: np.ndarray, overlap: bool, length_s: float):
+        self.meta, self.y = meta, y
+        self.whole = overlap and not length_s
+        self.pieces = codes(meta, RECORDING if self.whole else TRIAL)
+        self.spans = Spans.of(meta, (0.0, length_s)) if overlap and length_s else None
 
+    def check(self, fit: np.ndarray, target: np.ndarray, name: str) -> None:
+        check_whole(self.meta, self.pieces, fit, target, name, self.whole)
+        if self.spans is not None:
+            check_spans(self.meta, self.spans, fit, target, name)
+        check_classes(self.y, fit, name)
+        check_recordings(self.meta, self.y, fit, target, name)
 
-# -- guards -------------------------------------------------------------------------------------------------------
-
-
-def check_whole(meta: pd.DataFrame, pieces: np.ndarray, fit: np.ndarray, target: np.ndarray, name: str, overlap: bool) -> None:
-    """Refuse a fold that splits a trial, or a recording whose windows overlap.
-
-    Raises
-    ------
-    GuardError
-    """
-    both = np.intersect1d(pieces[fit], pieces[target])
-    if not len(both):
-        return
-    row = meta.iloc[int(np.flatnonzero(pieces == both[0])[0])]
-    columns = RECORDING if overlap else TRIAL
-    first = ", ".join(f"{c} {row[c]}" for c in columns if str(row[c]))
-    what = "recordings (their windows overlap)" if overlap else "trials"
-    raise GuardError(
-        f"fold {name}: {len(both)} {what} stand in fit and in test, the first is {first}: use split=cross_session or split=loso"
-    )
-
-
-def check_recordings(meta: pd.DataFrame, y: np.ndarray, fit: np.ndarray, target: np.ndarray, name: str) -> None:
-    """Refuse a fold that splits recordings of one class each: to know the recording again would be to know the answer.
-
-    Raises
-    ------
-    GuardError
-    """
-    if not np.issubdtype(y.dtype, np.integer):
-        return
-    number = codes(meta, RECORDING)
-    shared = np.intersect1d(number[fit], number[target])
-    inside = np.flatnonzero(np.isin(number, shared))
-    constant = len(shared) > 1 and (pd.Series(y[inside]).groupby(number[inside]).nunique() == 1).all()
-    if constant:
-        raise GuardError(
-            f"fold {name}: each recording holds one class, and windows of {len(shared)} recordings stand in fit and in test: a decoder would know "
-            "the recording again, not the class; use split=loso or split=kfold"
-        )
-
-
-def check_classes(y: np.ndarray, fit: np.ndarray, name: str) -> None:
-    """Refuse a fold whose fit rows hold one class.
-
-    Raises
-    ------
-    SentenceError
-    """
-    if np.issubdtype(y.dtype, np.integer) and len(np.unique(y[fit])) < 2:
-        raise SentenceError(
-            f"fold {name}: all {len(fit)} windows to fit on are of one class: choose another split=, or more people with data.subjects="
-        )
+    def clear_of(self, rows: np.ndarray, taken: np.ndarray) -> np.ndarray:
+        """Return the rows that share neither a trial nor a sample with those taken."""
+        rest = rows[~np.isin(self.pieces[rows], self.pieces[taken])]
+        return rest if self.spans is None else rest[~self.spans.touching(rest, taken)]
 
 
 # -- the target's first windows -----------------------------------------------------------------------------------
 
 
-def _first_shots(
-    meta: pd.DataFrame, y: np.ndarray, target: np.ndarray, shots: int, pieces: np.ndarray, name: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _first_shots(cut: _Cut, target: np.ndarray, shots: float, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Part the target (in time order) into labelled calibration and test."""
     if not shots:
         return _NONE, target
-    labels = y if np.issubdtype(y.dtype, np.integer) else np.zeros(len(y), dtype=int)
-    chosen = []
-    for person, rows in people(meta.iloc[target].reset_index(drop=True)):
-        mine = target[rows]
-        for label in np.unique(labels[mine]):
-            first = mine[labels[mine] == label][:shots]
-            if len(first) < shots:
-                raise SentenceError(f"fold {name}: split.shots={shots}, but a class of {person} has only {len(first)} windows")
-            chosen.append(first)
-    calibrate = np.concatenate(chosen)
-    test = target[~np.isin(pieces[target], pieces[calibrate])]
+    calibrate = np.concatenate(
+        [_share(mine, shots) for mine in _groups(cut.meta, target, SESSION)]
+        if shots < 1
+        else [first for mine in _groups(cut.meta, target, PERSON) for first in _per_class(cut, mine, shots, name)]
+    )
+    test = cut.clear_of(target, calibrate)
     if not len(test):
         raise SentenceError(
-            f"fold {name}: split.shots={shots} leaves no window to test (a trial, or a recording of overlapping windows, stays whole)"
+            f"fold {name}: split.shots={shots:g} leaves no window to test (a trial, or a recording of overlapping windows, stays whole)"
         )
     return np.sort(calibrate), test
 
 
-def _first_rows(meta: pd.DataFrame, test: np.ndarray, n_align: int, pieces: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _per_class(cut: _Cut, mine: np.ndarray, shots: int, name: str) -> Iterator[np.ndarray]:
+    """Give the first windows of each class of one person."""
+    labels = cut.y[mine] if np.issubdtype(cut.y.dtype, np.integer) else np.zeros(len(mine), dtype=int)
+    for label in np.unique(labels):
+        first = mine[labels == label][:shots]
+        if len(first) < shots:
+            person = cut.meta["subject"].iloc[mine[0]]
+            raise SentenceError(f"fold {name}: split.shots={shots}, but a class of {person} has only {len(first)} windows")
+        yield first
+
+
+def _first_rows(cut: _Cut, test: np.ndarray, n_align: float, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Part test rows (in time order) into unlabelled calibration and the rest."""
-    if n_align < 1:
-        raise SentenceError(f"align.n_align={n_align}: unlabelled calibration needs 1 window or more")
-    align = np.concatenate([test[rows][:n_align] for _, rows in people(meta.iloc[test].reset_index(drop=True), SESSION)])
-    rest = test[~np.isin(pieces[test], pieces[align])]
+    n_align = _amount(n_align, "align.n_align", least=1)
+    align = np.concatenate([_share(mine, n_align) if n_align < 1 else mine[:n_align] for mine in _groups(cut.meta, test, SESSION)])
+    rest = cut.clear_of(test, align)
     if not len(rest):
         raise SentenceError(
-            f"fold {name}: align.n_align={n_align} unlabelled windows leave none to test (a trial, or a recording of overlapping windows, stays whole)"
+            f"fold {name}: align.n_align={n_align:g} unlabelled windows leave none to test (a trial, or a recording of overlapping windows, stays whole)"
         )
     return align, rest
+
+
+def _groups(meta: pd.DataFrame, rows: np.ndarray, columns: tuple[str, ...]) -> list[np.ndarray]:
+    return [rows[mine] for _, mine in people(meta.iloc[rows].reset_index(drop=True), columns)]
+
+
+def _share(rows: np.ndarray, share: float) -> np.ndarray:
+    """Return the first share of rows, one at least and not all: as MOABB cuts a target's session."""
+    return rows[: min(max(int(share * len(rows)), 1), len(rows) - 1)]
+
+
+def _said(amount: float, kind: str, otherwise: str) -> str:
+    return f"{kind} {round(100 * amount)} %" if 0 < amount < 1 else otherwise
+
+
+def _amount(value: float, key: str, least: int) -> float:
+    """Return a number of windows as int, or a share of them as float.
+
+    Raises
+    ------
+    SentenceError
+    """
+    fine = (
+        not isinstance(value, bool)
+        and isinstance(value, int | float | np.number)
+        and (0 < value < 1 or (value >= least and value == int(value)))
+    )
+    if not fine:
+        raise SentenceError(f"{key}={value}: wanted {least} or more windows, or a share of them between 0 and 1")
+    return float(value) if 0 < value < 1 else int(value)

@@ -21,8 +21,8 @@ class CrossSession(Split):
     order : str
         'past_to_future': a session is asked by what all earlier ones taught, so the first is never asked (two sessions:
         learn from the first, ask the second, as BCI Competition IV did). 'all': by all other sessions, later ones too.
-    shots : int
-        Labelled windows per class of the test session given to `calibrate`, the earliest first.
+    shots : int or float
+        Labelled windows per class of the test session given to `calibrate`, the earliest first; a share of it, if below 1.
 
     Raises
     ------
@@ -30,9 +30,12 @@ class CrossSession(Split):
         Nobody has two sessions. People with one session are left out, and `notes` says so.
     """
 
-    def __init__(self, order: str = "past_to_future", shots: int = 0):
+    unseen = "session"
+
+    def __init__(self, order: str = "past_to_future", shots: float = 0):
         super().__init__(shots)
         self.order = order
+        self.past = order == "past_to_future"
         if order not in ORDERS:
             raise SentenceError(f"split.order={order} is unknown: pick one of {', '.join(ORDERS)}")
 

@@ -1,4 +1,4 @@
-"""K folds of people (or of sites): each person is asked once, by what the other folds taught."""
+"""K folds of people (or of sites, or stimuli): each is asked once, by what the other folds taught."""
 
 from __future__ import annotations
 
@@ -10,25 +10,29 @@ import pandas as pd
 
 from corticode.errors import SentenceError
 from corticode.split.base import Split, people
+from corticode.windows import IDENTITY
 
 COLUMNS = {"subject": ("dataset", "subject"), "site": ("dataset", "site")}
+# what a fold of these promises never to have met
+UNSEEN = {"subject": "subject", "site": "site"}
 
 
 class KFold(Split):
-    """Folds of whole people or whole sites, drawn at random, named '1', '2' ...
+    """Folds of whole people, sites or values of another column, drawn at random, named '1', '2' ...
 
     Parameters
     ----------
     n_folds : int or None
         None leaves out one at a time (`by=site`: leave one site out); folds are then named after it.
     by : str
-        'subject' or 'site': what stays whole.
+        What stays whole: 'subject', 'site', or another column of the windows' table, such as 'stimulus'.
     stratify : bool
         Give each fold the class shares of the whole, where each person (or site) has one class only.
     random_state : int
         Seed of the draw.
-    shots : int
-        Labelled windows per class of each asked person given to `calibrate`, the earliest first.
+    shots : int or float
+        Labelled windows per class of each asked person given to `calibrate`, the earliest first; a share of each session, if
+        below 1.
 
     Raises
     ------
@@ -41,17 +45,22 @@ class KFold(Split):
     those that scikit-learn makes of a table with one line per person.
     """
 
-    def __init__(self, n_folds: int | None = 10, by: str = "subject", stratify: bool = True, random_state: int = 0, shots: int = 0):
+    def __init__(self, n_folds: int | None = 10, by: str = "subject", stratify: bool = True, random_state: int = 0, shots: float = 0):
         super().__init__(shots)
         self.n_folds, self.by, self.stratify, self.random_state = n_folds, by, bool(stratify), int(random_state)
-        if by not in COLUMNS:
-            raise SentenceError(f"split.by={by} is unknown: pick one of {', '.join(COLUMNS)}")
+        self.unseen = UNSEEN.get(by, "trial")
+        if by in IDENTITY and by not in COLUMNS:
+            raise SentenceError(f"split.by={by} is unknown: pick one of {', '.join(COLUMNS)}, or a column of one's own such as stimulus")
         if n_folds is not None and int(n_folds) < 2:
             raise SentenceError(f"split.n_folds={n_folds}: wanted 2 or more, or null to leave out one {by} at a time")
 
     def pairs(self, meta: pd.DataFrame, y: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         """Give (fold, rows of other groups, rows of the fold's groups)."""
-        groups = people(meta, COLUMNS[self.by])
+        if self.by not in meta:
+            raise SentenceError(
+                f"split.by={self.by} is unknown: pick one of subject, site, or a column of the windows ({', '.join(map(str, meta.columns))})"
+            )
+        groups = people(meta, COLUMNS.get(self.by, (self.by,)))
         if self.by == "site" and meta["site"].eq("").any():
             raise SentenceError(
                 "split.by=site needs a site for every person: add the column `site` to recordings.csv, or use split.by=subject"

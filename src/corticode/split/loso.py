@@ -16,8 +16,8 @@ class LOSO(Split):
 
     Parameters
     ----------
-    shots : int
-        Labelled windows per class of the person given to `calibrate`, the earliest first.
+    shots : int or float
+        Labelled windows per class of the person given to `calibrate`, the earliest first; a share of each session, if below 1.
 
     Raises
     ------
@@ -25,7 +25,9 @@ class LOSO(Split):
         There is one person only.
     """
 
-    def __init__(self, shots: int = 0):
+    unseen = "subject"
+
+    def __init__(self, shots: float = 0):
         super().__init__(shots)
 
     def pairs(self, meta: pd.DataFrame, y: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

@@ -22,8 +22,9 @@ class Predefined(Split):
         Values that are learned from; None takes all that are not asked.
     test : list of str
         Values that are asked.
-    shots : int
-        Labelled windows per class of each asked person given to `calibrate`, the earliest first.
+    shots : int or float
+        Labelled windows per class of each asked person given to `calibrate`, the earliest first; a share of each session, if
+        below 1.
 
     Raises
     ------
@@ -31,7 +32,7 @@ class Predefined(Split):
         There is no such column or value: names those there are.
     """
 
-    def __init__(self, column: str = "split", fit: Sequence[str] | None = None, test: Sequence[str] = ("test",), shots: int = 0):
+    def __init__(self, column: str = "split", fit: Sequence[str] | None = None, test: Sequence[str] = ("test",), shots: float = 0):
         super().__init__(shots)
         self.column = column
         self.fit = None if fit is None else [str(value) for value in fit]

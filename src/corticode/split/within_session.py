@@ -22,8 +22,8 @@ class WithinSession(Split):
         keeps most neighbours on one side and so leans less on slow drifts.
     random_state : int
         Seed of the draw.
-    shots : int
-        Labelled windows per class of the asked trials given to `calibrate`, the earliest first.
+    shots : int or float
+        Labelled windows per class of the asked trials given to `calibrate`, the earliest first; a share of them, if below 1.
 
     Raises
     ------
@@ -31,7 +31,7 @@ class WithinSession(Split):
         A session holds one class, or a class has fewer trials than there are folds.
     """
 
-    def __init__(self, n_folds: int = 5, shuffle: bool = True, random_state: int = 0, shots: int = 0):
+    def __init__(self, n_folds: int = 5, shuffle: bool = True, random_state: int = 0, shots: float = 0):
         super().__init__(shots)
         self.n_folds, self.shuffle, self.random_state = int(n_folds), bool(shuffle), int(random_state)
         if self.n_folds < 2:
