@@ -6,7 +6,7 @@ import contextlib
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
@@ -97,6 +97,33 @@ def short(name: str, length: int = 22) -> str:
     """Return a name of at most so many letters; the last one tells that it was cut."""
     name = str(name)
     return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def shorts(names: Iterable[str], length: int = 22) -> list[str]:
+    """Return names of at most so many letters that still differ: what they begin with, what they end with, or where they part.
+
+    Examples
+    --------
+    >>> shorts(["tangent_space_ridge", "tangent_space_lasso"], 12)
+    ['…space_ridge', '…space_lasso']
+    """
+    names = [str(name) for name in names]
+    n = len(set(names))
+    half = length // 2
+    for cut in (lambda s: short(s, length), lambda s: s[: length - 1 - half] + "…" + s[-half:], lambda s: "…" + s[1 - length :]):
+        cuts = [name if len(name) <= length else cut(name) for name in names]
+        if len(set(cuts)) == n:
+            return cuts
+    long = sorted({name for name in names if len(name) > length})
+    # two names part somewhere in the first and last in order
+    alike = next((i for i, (a, b) in enumerate(zip(long[0], long[-1], strict=False)) if a != b), 0)
+    start = max(1, alike - 3)
+    cuts = [name if len(name) <= length else short("…" + name[start:], length) for name in names]
+    # at last a number tells them apart
+    return [
+        c if cuts.count(c) == names.count(name) else f"{short(c, length - 4)} #{i + 1}"
+        for i, (c, name) in enumerate(zip(cuts, names, strict=True))
+    ]
 
 
 def named(model: str, fact: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.report.answer import classes_of, counts
-from corticode.report.svg import GRID, INK, MUTED, PALETTE, PAPER, sheet, short
+from corticode.report.svg import GRID, INK, MUTED, PALETTE, sheet, short, shorts
 
 # text and cells of the matrix keep their own colours in the dark
 _CELL_LIGHT, _CELL_DARK, _CELL_INK = np.array([0xEE, 0xF3, 0xF8]), np.array([0x00, 0x4B, 0x87]), "#1c2024"
@@ -29,7 +29,7 @@ def confusion(predictions: pd.DataFrame, title: str = "") -> str:
         for i, j in np.ndindex(k, k):
             _cell(ax, i, j, share[i, j], table[i, j], k)
         ax.set(xlim=(-0.5, k - 0.5), ylim=(k - 0.5, -0.5), aspect="equal", xlabel="answered", ylabel="true class", title=short(title, 40))
-        names = [short(name, 14) for name in classes]
+        names = shorts(classes, 14)
         ax.set_xticks(range(k), names, rotation=0 if sum(map(len, names)) <= 36 else 90)
         upright = sum(map(len, names)) <= 36
         ax.set_yticks(range(k), names, rotation=90 if upright and k <= 3 else 0, va="center")
@@ -67,7 +67,7 @@ def _scale(figure, ax, words: str) -> None:
     bar.outline.set_visible(False)
 
 
-def tests(p: pd.DataFrame, difference: pd.DataFrame, metric: str = "score") -> str | None:
+def tests(p: pd.DataFrame, difference: pd.DataFrame, metric: str = "score", lower_is_better: bool = False) -> str | None:
     """Draw which model differs from which: the difference in each cell, filled where it stands after Holm's correction.
 
     Parameters
@@ -78,6 +78,7 @@ def tests(p: pd.DataFrame, difference: pd.DataFrame, metric: str = "score") -> s
         Row less column, in the unit of the metric.
     metric : str
         As it is spoken.
+    lower_is_better : bool
 
     Returns
     -------
@@ -86,19 +87,19 @@ def tests(p: pd.DataFrame, difference: pd.DataFrame, metric: str = "score") -> s
 
     Notes
     -----
-    Two colours that colour-blind readers tell apart say whether the row is higher or lower, pale from 5 %, strong from 1 %, full from
+    Two colours that colour-blind readers tell apart say whether the row is better or worse, pale from 5 %, strong from 1 %, full from
     0.1 %; cells that do not differ stay empty of colour. The signs repeat it for print without colours.
     """
     k = len(p)
     if k < 2:
         return None
-    largest = max(len(short(name, 30)) for name in p.index)
+    largest = max(map(len, shorts(p.index, 30)))
     edge = 2.3 + 0.075 * largest + min(7.2, max(0.52 * k, 1.6))
     with sheet("tests", min(edge, 10.4), min(edge, 10.4) - 0.5) as drawn:
         ax = drawn.figure.subplots()
         for i, j in np.ndindex(k, k):
-            _pair(ax, i, j, p.iat[i, j], difference.iat[i, j], k)
-        names = [short(name, 30) for name in p.index]
+            _pair(ax, i, j, p.iat[i, j], difference.iat[i, j], -1 if lower_is_better else 1, k)
+        names = shorts(p.index, 30)
         ax.set(xlim=(-0.5, k - 0.5), ylim=(k - 0.5, -0.5), aspect="equal")
         ax.set_xticks(range(k), names, rotation=90)
         ax.set_yticks(range(k), names)
@@ -108,7 +109,7 @@ def tests(p: pd.DataFrame, difference: pd.DataFrame, metric: str = "score") -> s
     return drawn.svg
 
 
-def _pair(ax, i: int, j: int, p: float, difference: float, k: int) -> None:
+def _pair(ax, i: int, j: int, p: float, difference: float, better: int, k: int) -> None:
     from matplotlib.patches import Rectangle
 
     gap = 0.03
@@ -117,9 +118,9 @@ def _pair(ax, i: int, j: int, p: float, difference: float, k: int) -> None:
         ax.add_patch(Rectangle(place, 1 - 2 * gap, 1 - 2 * gap, facecolor=GRID, edgecolor="none", alpha=0.5))
         return
     strength = 0.9 if p < 0.001 else 0.6 if p < 0.01 else 0.32 if p < 0.05 else 0
-    ax.add_patch(Rectangle(place, 1 - 2 * gap, 1 - 2 * gap, facecolor=PALETTE[0 if difference > 0 else 1] if strength else "none", edgecolor=GRID,
+    ax.add_patch(Rectangle(place, 1 - 2 * gap, 1 - 2 * gap, facecolor=PALETTE[0 if better * difference > 0 else 1] if strength else "none", edgecolor=GRID,
                            linewidth=0.6, alpha=strength or 1))  # fmt: skip
-    colour = PAPER if strength > 0.5 else INK if strength else MUTED
+    colour = "#ffffff" if strength > 0.8 else INK if strength else MUTED
     sign = "+" if difference > 0 else "−" if difference < 0 else ""
     text = f"{sign}{abs(difference):.3f}".replace("0.", ".", 1) if k > 8 else f"{sign}{abs(difference):.3f}"
     if k > 14:  # three decimals would touch: the table has them

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from corticode.report.svg import INK, MUTED, PALETTE, PAPER, sheet, short
+from corticode.report.svg import INK, MUTED, PALETTE, PAPER, sheet, shorts
 from corticode.report.table import UNITS, number
 
 _OTHERS = 5  # panels of one row
@@ -36,11 +36,12 @@ def pairs(
     if len(order) < 2 or len(values) < 2:
         return None
     others = list(order[1 : 1 + _OTHERS])
-    with sheet("pairs", min(9.9, 1.6 + 2.1 * len(others)), 3.7) as drawn:
+    names = dict(zip([order[0], *others], shorts([order[0], *others], 24), strict=True))
+    with sheet("pairs", min(9.9, 1.6 + 2.1 * len(others)), 3.3 + 0.07 * max(map(len, names.values()))) as drawn:
         panels = np.atleast_1d(drawn.figure.subplots(1, len(others), sharey=True))
         for ax, other in zip(panels, others, strict=True):
             both = values[[other, order[0]]].dropna()
-            _panel(ax, both, lower_is_better, level)
+            _panel(ax, both, [names[other], names[order[0]]], lower_is_better, level)
             if chance is not None:
                 ax.axhline(chance, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
             ax.grid(axis="y")
@@ -48,17 +49,17 @@ def pairs(
     return drawn.svg
 
 
-def _panel(ax, both: pd.DataFrame, lower_is_better: bool, level: str) -> None:
+def _panel(ax, both: pd.DataFrame, names: list[str], lower_is_better: bool, level: str) -> None:
     sign = -1 if lower_is_better else 1
     change = sign * (both.iloc[:, 1] - both.iloc[:, 0])
     few = len(both) <= 40
-    for (left, right), better in zip(both.to_numpy(), change > 0, strict=True):
-        ax.plot([0, 1], [left, right], color=PALETTE[0 if better else 1], linewidth=1.1 if few else 0.6, alpha=0.55, zorder=2,
-                linestyle="-" if better else (0, (3, 2)), marker="o", markersize=3.2 if few else 2, markeredgewidth=0)  # fmt: skip
+    for (left, right), gain in zip(both.to_numpy(), change, strict=True):
+        colour, line = (PALETTE[0], "-") if gain > 0 else (PALETTE[1], (0, (3, 2))) if gain < 0 else (MUTED, ":")
+        ax.plot([0, 1], [left, right], color=colour, linewidth=1.1 if few else 0.6, alpha=0.55, zorder=2, linestyle=line, marker="o",
+                markersize=3.2 if few else 2, markeredgewidth=0)  # fmt: skip
     ax.plot([0, 1], both.mean(), color=INK, linewidth=2, marker="D", markersize=5.5, markeredgecolor=PAPER, zorder=3)
     ax.set_xlim(-0.35, 1.35)
-    # names lean, so that two long ones stand apart in a narrow panel
-    ax.set_xticks([0, 1], [short(name, 20) for name in both], rotation=30, ha="right", rotation_mode="anchor")
+    ax.set_xticks([0, 1], names, rotation=0 if sum(map(len, names)) <= 16 else 90)
     ahead = sign * (both.iloc[:, 1].mean() - both.iloc[:, 0].mean())
     who = UNITS[level][len(both) != 1]
     ax.set_title(f"{number(ahead)} better,\n{int((change > 0).sum())} of {len(both)} {who}", loc="center", fontsize=8.5)

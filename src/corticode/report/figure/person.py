@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from corticode.report.svg import BAND, GRID, INK, MUTED, PALETTE, PAPER, look, sheet, short
+from corticode.report.svg import BAND, GRID, INK, MUTED, PALETTE, PAPER, look, sheet, shorts
 from corticode.report.table import UNITS, lower_is_better, number, of_model, per_seed, per_unit, spoken
 
 _NAMED = 40  # above this many people names are left to the table
@@ -106,7 +106,7 @@ def _names(ax, units: pd.Index, level: str) -> None:
         tens = range(9, n, 10 if n <= 150 else 50)
         ax.set_xticks([0, *tens], ["1", *(str(i + 1) for i in tens)])
         return
-    names = [short(name) for name in units]
+    names = shorts(units)
     upright = n * max(map(len, names)) <= 110  # about as many letters as one line holds
     ax.set_xticks(range(n), names, rotation=0 if upright else 90)
     ax.set_xlabel(f"{one}, best to worst" if n > 1 else one)
@@ -127,7 +127,7 @@ def _means(ax, values: pd.DataFrame, summary: Mapping[str, Any]) -> None:
         crowded = {"rotation": 90, "fontsize": 7.5} if k > 6 else {"fontsize": 9, "fontweight": "bold"}
         ax.annotate(number(mean), (i, max(top, mean)), (0, 7), textcoords="offset points", ha="center", va="bottom", color=INK, **crowded)
     ax.set_xlim(-0.6, k - 0.4)
-    ax.set_xticks(range(k), [word] if k == 1 else [short(name, 26) for name in values], rotation=0 if k == 1 else 90)
+    ax.set_xticks(range(k), [word] if k == 1 else shorts(values, 26), rotation=0 if k == 1 else 90)
     if k > 1:
         ax.set_xlabel(f"{word}, each model" if word == "pooled" else "mean of each model")
     ax.tick_params(axis="y", left=False, labelleft=False)

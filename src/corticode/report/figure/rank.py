@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from corticode.report.svg import INK, MUTED, PALETTE, sheet, short
+from corticode.report.svg import INK, MUTED, PALETTE, sheet, shorts
 
 _LINE, _BAR = 0.24, 0.16  # inch: between two names, between two bars
 
@@ -60,7 +60,7 @@ def critical_difference(ranks: pd.Series, groups: Sequence[Sequence[str]] = (), 
                 solid_capstyle="round",
                 zorder=3,
             )
-        for i, (name, rank) in enumerate(ranks.items()):
+        for i, (name, rank) in enumerate(zip(shorts(ranks.index, 30), ranks, strict=True)):
             place = i if i < n_right else k - 1 - i
             _name(ax, name, rank, -(under + _LINE * place), low - 0.04 * pad if i < n_right else high + 0.04 * pad, right=i < n_right)
         if difference is not None:
@@ -89,13 +89,9 @@ def _axis(ax, low: int, high: int) -> None:
 
 def _name(ax, name: str, rank: float, y: float, x: float, right: bool) -> None:
     ax.plot([rank, rank, x], [0, y, y], color=MUTED, linewidth=0.8, zorder=1)
-    ax.text(
-        x,
-        y,
-        f"{rank:.2f}  {short(name, 30)}" if right else f"{short(name, 30)}  {rank:.2f}",
-        ha="left" if right else "right",
-        va="center",
-        fontsize=8.5,
+    words = f"{rank:.2f}  {name}" if right else f"{name}  {rank:.2f}"
+    ax.annotate(
+        words, (x, y), (4 if right else -4, 0), textcoords="offset points", ha="left" if right else "right", va="center", fontsize=8.5
     )
 
 
