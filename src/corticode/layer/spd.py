@@ -1,4 +1,4 @@
-"""Geometry of symmetric positive definite matrices: covariances, means, distances, tangent vectors, batched.
+"""Geometry of symmetric positive definite matrices: covariances, distances, tangent vectors, batched; the door to means.
 
 All functions take any number of leading axes and compute in float64:
 
@@ -6,24 +6,24 @@ All functions take any number of leading axes and compute in float64:
                                                 |
                                                 `--mean(C)--> M [..., c, c], over the first axis
 
-Distances, means and logarithms are those of the affine-invariant metric unless another one is named.
+Distances, means and logarithms are those of the affine-invariant metric unless another one is named. Functions of one
+matrix stand in `layer/matrix.py`, means in `layer/mean.py`: `from corticode.layer import spd` has them all.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-
 import numpy as np
 
 from corticode.errors import BrokenDataError, SentenceError
+from corticode.layer.matrix import FULL_RANK, blocks, check_spd, expm, invsqrtm, logm, place, refuse_rank, spectral, sqrtm
+from corticode.layer.mean import METRICS, geodesic, known, mean, mean_riemann
+
+__all__ = [
+    "ESTIMATORS", "FULL_RANK", "METRICS", "check_spd", "correlations", "covariances", "distance", "distances", "expm", "geodesic", "invsqrtm",
+    "logm", "mean", "mean_riemann", "sqrtm", "symmetric", "tangent", "upper", "whitener",
+]  # fmt: skip
 
 ESTIMATORS = ("scm", "oas", "lwf")
-METRICS = ("riemann", "logeuclid", "euclid")
-
-# Smallest over largest eigenvalue from which a matrix counts as positive definite. Float32 data that lost a dimension
-# (average reference, an interpolated channel) come out near 1e-14; the worst real EEG of full rank is above 1e-9.
-FULL_RANK = 1e-11
 
 _BLOCK = 2**18  # float64 numbers worked on at a time: the copy of a block stays near the processor
 
@@ -68,21 +68,40 @@ def covariances(X: np.ndarray, estimator: str = "oas", centre: bool = True) -> n
     flat = X.reshape(-1, channels, times)
     C = np.empty((len(flat), channels, channels))
     rows = max(1, _BLOCK // (channels * times))
+    room = np.empty((min(rows, len(flat)), channels, times))
     for first in range(0, len(flat), rows):
-        block = flat[first : first + rows].astype(np.float64)
-        if centre:
-            block -= block.mean(axis=-1, keepdims=True)
-        C[first : first + rows] = _shrunk(block, estimator)
+        block = flat[first : first + rows]
+        if block.dtype != np.float64:
+            room[: len(block)] = block
+            block = room[: len(block)]
+        C[first : first + rows] = _shrunk(block, estimator, centre)
     return C.reshape(*lead, channels, channels)
 
 
-def _shrunk(X: np.ndarray, estimator: str) -> np.ndarray:
+def _scatter(X: np.ndarray) -> np.ndarray:
+    """Return the covariance of each window [n, c, t], divided by times."""
+    times = X.shape[-1]
+    means = np.einsum("nct->nc", X) / times
+    S = X @ X.swapaxes(-1, -2)
+    S /= times
+    S -= means[:, :, None] * means[:, None, :]
+    # to take the mean out of the product is cheaper than out of the signal, and loses digits where it is the larger part
+    offset = (means**2 > np.einsum("nii->ni", S)).any(axis=1)
+    if offset.any():
+        centred = X[offset] - means[offset][..., None]
+        S[offset] = centred @ centred.swapaxes(-1, -2) / times
+    return S
+
+
+def _shrunk(X: np.ndarray, estimator: str, centre: bool) -> np.ndarray:
     channels, times = X.shape[-2:]
-    S = X @ X.swapaxes(-1, -2) / times
+    if centre and estimator == "lwf":
+        X, centre = X - X.mean(axis=-1, keepdims=True), False
+    S = _scatter(X) if centre else X @ X.swapaxes(-1, -2) / times
     if estimator == "scm":
         return S
     mu = np.trace(S, axis1=-2, axis2=-1) / channels
-    square = (S**2).sum(axis=(-2, -1))
+    square = np.einsum("nij,nij->n", S, S)
     spread = square - channels * mu**2  # squared distance of S to mu I
     if estimator == "oas":
         wanted, room = square / channels**2 + mu**2, (times + 1) * spread / channels**2
@@ -92,7 +111,7 @@ def _shrunk(X: np.ndarray, estimator: str) -> np.ndarray:
     # a window of independent channels of one variance has no spread: it is mu I already
     amount = np.clip(np.divide(wanted, room, out=np.ones_like(room), where=room > 0), 0.0, 1.0)
     S *= (1 - amount)[..., None, None]
-    S[..., np.arange(channels), np.arange(channels)] += (amount * mu)[..., None]
+    np.einsum("nii->ni", S)[...] += (amount * mu)[..., None]
     return S
 
 
@@ -107,85 +126,8 @@ def correlations(C: np.ndarray) -> np.ndarray:
     scale = np.sqrt(np.diagonal(C, axis1=-2, axis2=-1))
     if not (scale > 0).all():
         *row, channel = np.argwhere(~(scale > 0))[0]
-        raise BrokenDataError(f"channel {channel} is constant in window {_place(row)}: drop that channel or that window")
+        raise BrokenDataError(f"channel {channel} is constant in window {place(row)}: drop that channel or that window")
     return C / (scale[..., :, None] * scale[..., None, :])
-
-
-def check_spd(C: np.ndarray) -> np.ndarray:
-    """Return C [..., c, c] unchanged if every matrix is positive definite.
-
-    Raises
-    ------
-    BrokenDataError
-        A matrix is not: names the first row, its smallest eigenvalue and the cure.
-    """
-    if not np.isfinite(C).all():
-        row = np.argwhere(~np.isfinite(C).all(axis=(-2, -1)))[0]
-        raise BrokenDataError(f"the covariance of window {_place(row)} has NaN or infinite values: drop that window")
-    values = np.linalg.eigvalsh(C)
-    _refuse_rank(values, values[..., 0] > FULL_RANK * values[..., -1])
-    return C
-
-
-def _refuse_rank(values: np.ndarray, good: np.ndarray) -> None:
-    if not np.all(good):
-        row = np.argwhere(~np.asarray(good))[0]
-        low, high = values[tuple(row)][[0, -1]]
-        raise BrokenDataError(
-            f"the covariance of window {_place(row)} is not positive definite (eigenvalues {low:.3g} to {high:.3g}): its channels depend on each "
-            "other (average reference, an interpolated or flat channel) or the window is shorter than it has channels; "
-            "shrink it (estimator oas or lwf), drop a channel, or make windows longer"
-        )
-
-
-def _place(row) -> str:
-    row = [int(i) for i in row]
-    return "0" if not row else str(row[0]) + (f", band {row[1]}" if len(row) > 1 else "")
-
-
-# -- functions of a matrix ------------------------------------------------------------------------------------------
-
-
-def _spectral(C: np.ndarray, *functions: Callable[[np.ndarray], np.ndarray], positive: bool = True) -> list[np.ndarray]:
-    values, vectors = np.linalg.eigh(C)
-    if positive:
-        _refuse_rank(values, values[..., 0] > 0)
-    return [(vectors * f(values)[..., None, :]) @ vectors.swapaxes(-1, -2) for f in functions]
-
-
-def sqrtm(C: np.ndarray) -> np.ndarray:
-    """Return the positive square root of each positive semidefinite matrix [..., c, c]."""
-    return _spectral(C, lambda values: np.sqrt(np.maximum(values, 0.0)), positive=False)[0]
-
-
-def invsqrtm(C: np.ndarray, floor: float = 0.0) -> np.ndarray:
-    """Return the inverse square root of each matrix [..., c, c].
-
-    Parameters
-    ----------
-    C : array [..., c, c]
-    floor : float
-        Directions whose eigenvalue is below `floor` times the largest are left out (they become 0), as in a
-        pseudo-inverse. With 0 a matrix that is not positive definite is an error.
-    """
-    if not floor:
-        return _spectral(C, lambda values: 1 / np.sqrt(values))[0]
-
-    def inverse_root(values):
-        kept = values > floor * np.maximum(values[..., -1:], np.finfo(float).tiny)
-        return np.where(kept, 1 / np.sqrt(np.where(kept, values, 1.0)), 0.0)
-
-    return _spectral(C, inverse_root, positive=False)[0]
-
-
-def logm(C: np.ndarray) -> np.ndarray:
-    """Return the symmetric logarithm of each positive definite matrix [..., c, c]."""
-    return _spectral(C, np.log)[0]
-
-
-def expm(S: np.ndarray) -> np.ndarray:
-    """Return the exponential of each symmetric matrix [..., c, c]."""
-    return _spectral(S, np.exp, positive=False)[0]
 
 
 # -- the metric -----------------------------------------------------------------------------------------------------
@@ -196,112 +138,48 @@ def distance(A: np.ndarray, B: np.ndarray, metric: str = "riemann") -> np.ndarra
 
     riemann: ||log(B^-1/2 A B^-1/2)||; logeuclid: ||log A - log B||; euclid: ||A - B||, Frobenius norms.
     """
-    _known(metric)
+    known(metric)
     if metric == "riemann":
-        # L^-1 A L^-T has the eigenvalues of B^-1/2 A B^-1/2 when B = L L'
-        whitener = np.linalg.inv(_cholesky(B))
-        values = np.linalg.eigvalsh(whitener @ A @ whitener.swapaxes(-1, -2))
-        _refuse_rank(values, values[..., 0] > 0)
-        return np.sqrt((np.log(values) ** 2).sum(axis=-1))
+        return _whitened_length(A, whitener(B))
     gap = logm(A) - logm(B) if metric == "logeuclid" else A - B
     return np.linalg.norm(gap, axis=(-2, -1))
 
 
-def _cholesky(B: np.ndarray) -> np.ndarray:
+def distances(C: np.ndarray, whiteners: np.ndarray) -> np.ndarray:
+    """Return the Riemannian distance of every matrix from every mean.
+
+    Parameters
+    ----------
+    C : array [n, ..., c, c]
+    whiteners : array [k, ..., c, c]
+        `whitener` of each mean: made once, it serves every decision to come.
+
+    Returns
+    -------
+    d : float64 array [n, k, ...]
+    """
+    result = np.empty((len(C), *whiteners.shape[:-2]))
+    # blocks of so many products as fit near the processor
+    for block in blocks(np.broadcast_to(whiteners, (len(C), *whiteners.shape))):
+        result[block] = _whitened_length(C[block, None], whiteners, block.start)
+    return result
+
+
+def whitener(B: np.ndarray) -> np.ndarray:
+    """Return W = L^-1 [..., c, c] with B = L L': W B W' is the identity, and W A W' has the eigenvalues of B^-1/2 A B^-1/2."""
     try:
-        return np.linalg.cholesky(B)
+        return np.linalg.inv(np.linalg.cholesky(B))
     except np.linalg.LinAlgError:
         check_spd(B)
         raise
 
 
-def geodesic(A: np.ndarray, B: np.ndarray, t: float) -> np.ndarray:
-    """Return the point at t (0 is A, 1 is B) of the shortest curve from A to B, [..., c, c]."""
-    root, inverse = _spectral(A, np.sqrt, lambda values: 1 / np.sqrt(values))
-    (power,) = _spectral(inverse @ B @ inverse, lambda values: values**t)
-    return _symmetrised(root @ power @ root)
-
-
-def mean(C: np.ndarray, metric: str = "riemann") -> np.ndarray:
-    """Return the mean over the first axis: C [n, ..., c, c] -> [..., c, c].
-
-    Parameters
-    ----------
-    C : array [n, ..., c, c]
-    metric : str
-        'riemann' (Karcher mean), 'logeuclid' (exponential of the mean logarithm), 'euclid' (arithmetic).
-    """
-    _known(metric)
-    if metric == "riemann":
-        return mean_riemann(C)
-    return np.mean(C, axis=0) if metric == "euclid" else expm(logm(C).mean(axis=0))
-
-
-def mean_riemann(C: np.ndarray, tol: float = 1e-7, max_iter: int = 100, start: np.ndarray | None = None) -> np.ndarray:
-    """Return the matrix with the smallest sum of squared Riemannian distances to all of C.
-
-    T = mean(log(G^-1 C G^-T)),  G <- G exp(step T / 2),  M = G G'   until T is shorter than tol
-
-    Parameters
-    ----------
-    C : array [n, ..., c, c]
-        Means are taken over the first axis, for all further leading axes at once.
-    tol : float
-        Frobenius norm of T, the mean logarithm, at which to stop; no unit.
-    start : array [..., c, c] or None
-        A guess. None starts halfway between the arithmetic and the harmonic mean, which saves two or three rounds.
-
-    Raises
-    ------
-    BrokenDataError
-        There is no matrix, or one is not positive definite.
-
-    Source
-    ------
-    Moakher 2005, SIAM J. Matrix Anal. 26(3); step length: Iannazzo and Porcelli 2018, IMA J. Numer. Anal. 38(1).
-    Checked against pyriemann to 1e-6 (tests/layer/test_spd.py).
-    """
-    if not len(C):
-        raise BrokenDataError("the mean of no covariance matrix was asked for: there is no window to fit on")
-    C = np.asarray(C, dtype=np.float64)
-    M = start if start is not None else geodesic(C.mean(axis=0), _symmetrised(np.linalg.inv(np.linalg.inv(C).mean(axis=0))), 0.5)
-    G, inverse = _spectral(M, np.sqrt, lambda values: 1 / np.sqrt(values))
-    step, last = np.ones(M.shape[:-2]), None
-    for _ in range(max_iter):
-        T = logm(inverse @ C @ inverse.swapaxes(-1, -2)).mean(axis=0)
-        size = np.linalg.norm(T, axis=(-2, -1))
-        if np.max(size) < tol:
-            return G @ G.swapaxes(-1, -2)
-        if last is not None:
-            step = _next_step(step, last, T)
-        forth, back = _spectral(T * step[..., None, None], lambda v: np.exp(v / 2), lambda v: np.exp(-v / 2), positive=False)
-        # G carries T along unturned from one round to the next, so that two rounds' T can be compared
-        G, inverse, last = G @ forth, back @ inverse, T
-    warnings.warn(
-        f"the Riemannian mean of {len(C)} matrices is only known to {np.max(size):.1e} after {max_iter} rounds",
-        RuntimeWarning,
-        stacklevel=2,
-    )
-    return G @ G.swapaxes(-1, -2)
-
-
-def _next_step(step: np.ndarray, last: np.ndarray, T: np.ndarray) -> np.ndarray:
-    """Return the step (Barzilai-Borwein) that would have made T vanish along `last`, were the landscape a bowl.
-
-    Where matrices lie far apart the bowl is steeper than 1 and a full step overshoots; it is never flatter than 1.
-    """
-    length, change = (last**2).sum(axis=(-2, -1)), (last * (last - T)).sum(axis=(-2, -1))
-    good = change > length * step
-    return np.clip(np.where(good, step * length / np.where(good, change, 1.0), 1.0), 0.05, 1.0)
-
-
-def _known(metric: str) -> None:
-    if metric not in METRICS:
-        raise SentenceError(f"metric {metric!r} is unknown: pick one of {', '.join(METRICS)}")
-
-
-def _symmetrised(C: np.ndarray) -> np.ndarray:
-    return (C + C.swapaxes(-1, -2)) / 2
+def _whitened_length(A: np.ndarray, W: np.ndarray, first: int = 0) -> np.ndarray:
+    values = np.linalg.eigvalsh(W @ A @ W.swapaxes(-1, -2))
+    if not values.min() > 0:
+        refuse_rank(values, values[..., 0] > 0, first)
+    logs = np.log(values)
+    return np.sqrt(np.einsum("...i,...i->...", logs, logs))
 
 
 # -- the tangent space ----------------------------------------------------------------------------------------------
@@ -331,8 +209,13 @@ def tangent(C: np.ndarray, reference: np.ndarray) -> np.ndarray:
     ------
     Barachant et al. 2012, IEEE TBME 59(4), eq. 10. Checked against pyriemann to 1e-10 (tests/layer/test_spd.py).
     """
-    whitener = invsqrtm(reference)
-    return upper(logm(whitener @ C @ whitener))
+    whiten = invsqrtm(reference)
+    if C.ndim < 3:
+        return upper(logm(whiten @ C @ whiten))
+    s = np.empty((*C.shape[:-2], C.shape[-1] * (C.shape[-1] + 1) // 2))
+    for block in blocks(C):
+        s[block] = upper(spectral(whiten @ C[block] @ whiten, np.log, first=block.start)[0])
+    return s
 
 
 def upper(S: np.ndarray) -> np.ndarray:
