@@ -4,9 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.evaluate.best import nested_best, nested_best_pooled
-from corticode.metric.base import named
-from corticode.predictions import Predictions
+from corticode.evaluate.best import nested_best
 
 
 def noise(n_people=16, n_pipelines=17, n_trials=90, seed=0):
@@ -14,18 +12,6 @@ def noise(n_people=16, n_pipelines=17, n_trials=90, seed=0):
     rng = np.random.default_rng(seed)
     values = rng.binomial(n_trials, 0.5, size=(n_people, n_pipelines)) / n_trials
     return pd.DataFrame(values, columns=[f"p{i}" for i in range(n_pipelines)], index=[f"S{i}" for i in range(n_people)])
-
-
-def pot(n_people=24, skill=0.0, seed=0, scale=1.0):
-    """One answer per person, who has one label: a diagnosis."""
-    rng = np.random.default_rng(seed)
-    y = np.arange(n_people) % 2
-    value = scale * ((2 * y - 1) * skill + rng.standard_normal(n_people))
-    p = 1 / (1 + np.exp(-value))
-    meta = pd.DataFrame({"dataset": "d", "site": "", "subject": [f"S{i}" for i in range(n_people)]})
-    for column in ("session", "run", "recording"):
-        meta[column] = ""
-    return [Predictions(np.stack([1 - p, p], axis=1), "probability", y, meta.assign(trial=0, onset_s=0.0), ("a", "b"), {"seed": 0})]
 
 
 def by_hand(table, lower=False):
@@ -83,44 +69,3 @@ def test_what_cannot_be_chosen_is_refused():
         nested_best(noise(n_pipelines=1))
     with pytest.raises(ValueError, match="has no score for some unit"):
         nested_best(noise().where(lambda t: t != t.iloc[0, 0]))
-
-
-def test_pooled_with_one_clear_winner_is_its_own_score():
-    metric = named("roc_auc")
-    answers = {"weak": pot(seed=1), "strong": pot(skill=3.0, seed=2), "none": pot(seed=3)}
-    found = nested_best_pooled(answers, metric)
-    assert set(found.chosen) == {"strong"}
-    assert found.nested == pytest.approx(metric(answers["strong"][0]))
-    assert found.maximum == pytest.approx(found.nested)
-    assert found.interval[0] <= found.nested <= found.interval[1]
-    assert found.unit == "fold of people"
-
-
-def test_pooled_areas_do_not_depend_on_the_scale_of_a_pipelines_answers():
-    """Answers of two pipelines meet in one pot: only their order within each may count."""
-    metric = named("roc_auc")
-    one = nested_best_pooled({"a": pot(skill=0.5, seed=4), "b": pot(skill=0.5, seed=8)}, metric)
-    other = nested_best_pooled({"a": pot(skill=0.5, seed=4, scale=0.01), "b": pot(skill=0.5, seed=8)}, metric)
-    assert len(set(one.chosen)) == 2  # both win somewhere, else this would show nothing
-    assert one.nested == other.nested
-
-
-def test_pooled_best_that_knows_nothing_is_at_chance():
-    metric = named("roc_auc")
-    found = []
-    for seed in range(30):
-        answers = {f"p{i}": pot(60, seed=100 * seed + i) for i in range(9)}
-        found.append(nested_best_pooled(answers, metric, n_resamples=10))
-    assert np.mean([one.maximum for one in found]) > 0.58
-    assert abs(np.mean([one.nested for one in found]) - 0.5) < 0.04
-
-
-def test_people_stay_whole_in_folds():
-    from corticode.evaluate.best import deal_people
-
-    answers = pot(12)[0]
-    twice = answers[np.repeat(np.arange(12), 3)]
-    fold = deal_people(twice, 10, 0)
-    for person in range(12):
-        assert len(set(fold[3 * person : 3 * person + 3])) == 1
-    assert all(set(twice.y[fold == k]) == {0, 1} for k in range(fold.max() + 1))

@@ -91,6 +91,16 @@ def test_wilcoxon_is_scipys_halved_on_the_side_of_the_mean():
     assert wilcoxon_test(np.zeros(5)) == (0.5, 0.5)
 
 
+@pytest.mark.parametrize("n", [3, 8, 13, 14, 25])
+def test_ties_and_zeros_are_treated_as_scipy_does(n):
+    """Scores are shares of few windows, so differences are often equal, or zero."""
+    for seed in range(4):
+        d = np.random.default_rng(seed).integers(-2, 4, n) / 24
+        if d.any():
+            greater, less = wilcoxon_test(d)
+            assert 2 * min(greater, less) == pytest.approx(stats.wilcoxon(d).pvalue, abs=1e-12)
+
+
 def test_where_nothing_differs_five_of_a_hundred_pairs_seem_to():
     p = np.concatenate([pairs(scores(14, 5, seed=s, gain=0.0))["p"] for s in range(30)])
     assert 0.02 < np.mean(p <= 0.05) < 0.09

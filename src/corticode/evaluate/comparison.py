@@ -62,7 +62,7 @@ def pairs(scores: pd.DataFrame, lower_is_better: bool = False, random_state: int
             "effect": effect(better), "p_permutation": two_sided(*permutation), "p_wilcoxon": two_sided(*wilcoxon),
             "p_greater": greater, "p_less": less, "p": two_sided(greater, less),
         })  # fmt: skip
-    return _corrected(rows)
+    return corrected(rows)
 
 
 def combined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -104,7 +104,7 @@ def combined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
             "effect": combined_effect([part["effect"] for part in parts], n),
             "p_permutation": np.nan, "p_wilcoxon": np.nan, "p_greater": greater, "p_less": less, "p": two_sided(greater, less),
         })  # fmt: skip
-    return _corrected(rows)
+    return corrected(rows)
 
 
 def _turned(row: Mapping) -> dict:
@@ -119,7 +119,8 @@ def _turned(row: Mapping) -> dict:
     }
 
 
-def _corrected(rows: list[dict]) -> pd.DataFrame:
+def corrected(rows: list[dict]) -> pd.DataFrame:
+    """Return rows of pairs as a table with Holm's correction over all of them."""
     table = pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
     table["p_holm"] = holm(table["p"].to_numpy(dtype=float))
     return table
@@ -142,19 +143,25 @@ def permutation_test(differences: np.ndarray, random_state: int = 0, n_permutati
     d = np.asarray(differences, dtype=float)
     if not len(d):
         return np.nan, np.nan
-    observed = d.sum()
     if len(d) < EXACT_BELOW:
-        sums = np.zeros(1)
-        for one in d:
-            sums = np.concatenate([sums + one, sums - one])
-        n, extra = len(sums), 0
-    else:
-        signs = np.random.default_rng(random_state).choice(np.array([-1.0, 1.0]), size=(n_permutations, len(d)))
-        sums, n, extra = signs @ d, n_permutations + 1, 1
+        return _all_signs(d)
+    signs = np.random.default_rng(random_state).choice(np.array([-1.0, 1.0]), size=(n_permutations, len(d)))
+    return _beyond(signs @ d, d, extra=1)
+
+
+def _all_signs(d: np.ndarray) -> tuple[float, float]:
+    """Return the shares of all 2^n sign patterns whose sum is at least (and at most) the observed one."""
+    sums = np.zeros(1)
+    for one in d:
+        sums = np.concatenate([sums + one, sums - one])
+    return _beyond(sums, d)
+
+
+def _beyond(sums: np.ndarray, d: np.ndarray, extra: int = 0) -> tuple[float, float]:
     # equal sums that were added up in another order must count as equal
-    slack = 1e-12 * max(1.0, np.abs(d).sum())
-    counts = [int(np.sum(side)) + extra for side in (sums >= observed - slack, sums <= observed + slack)]
-    greater, less = (min(count, n - 1) / n for count in counts)
+    observed, slack = d.sum(), 1e-12 * max(1.0, np.abs(d).sum())
+    n = len(sums) + extra
+    greater, less = (min(int(np.sum(side)) + extra, n - 1) / n for side in (sums >= observed - slack, sums <= observed + slack))
     return greater, less
 
 
@@ -163,14 +170,19 @@ def wilcoxon_test(differences: np.ndarray) -> tuple[float, float]:
 
     People without a difference are left out, as SciPy does; where nobody has one, both are 1/2.
     """
-    from scipy.stats import wilcoxon
+    from scipy.stats import rankdata, wilcoxon
 
     d = np.asarray(differences, dtype=float)
     if not len(d):
         return np.nan, np.nan
     if not d.any():
         return 0.5, 0.5
-    half = float(wilcoxon(d)[1]) / 2
+    there = d[d != 0]
+    if len(d) <= 13 and len(np.unique(np.abs(there))) < len(d):
+        # zeros and ties in a few people: all sign patterns, which is what SciPy tries here, one at a time
+        half = min(0.5, *_all_signs(np.sign(there) * rankdata(np.abs(there))))
+    else:
+        half = float(wilcoxon(d)[1]) / 2
     # strictly inside (0, 1), for Stouffer's method
     low, high = (float(np.clip(p, np.nextafter(0, 1), np.nextafter(1, 0))) for p in (half, 1 - half))
     return (low, high) if d.mean() >= 0 else (high, low)

@@ -1,0 +1,223 @@
+"""All runs below a folder as one table per protocol, with what may be concluded from it.
+
+    runs --find, gather--> candidates --collect--> Board --write--> leaderboard.csv, .md, .html and the tables behind them
+
+One column per protocol: what was asked of whom, and what of the target was available. Nothing is averaged over two of them.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from corticode import store
+from corticode.errors import MissingDataError, SentenceError
+from corticode.evaluate.column import Column
+from corticode.evaluate.comparison import combined, ranks
+from corticode.evaluate.runs import Candidate, find, gather
+
+PROTOCOL_COLUMNS = (
+    "protocol", "title", "data", "task", "unit", "split", "split_arguments", "access", "metric", "level", "lower_is_better", "family", "n_pipelines",
+)  # fmt: skip
+
+# Protocols that agree in these may be combined over data sets.
+_FAMILY = ("split", "split_arguments", "access", "metric", "level")
+
+
+@dataclass
+class Board:
+    """Everything a leaderboard says, as plain tables.
+
+    Attributes
+    ----------
+    protocols, scores, best, people, tests, ranks : DataFrame
+        See the columns of each in the file of the same name (`scores` is leaderboard.csv).
+    refused : list of str
+        Run folders that cannot take part, and why.
+    notes : list of str
+    candidates : list of Candidate
+    """
+
+    protocols: pd.DataFrame
+    scores: pd.DataFrame
+    best: pd.DataFrame
+    people: pd.DataFrame
+    tests: pd.DataFrame
+    ranks: pd.DataFrame
+    refused: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list, repr=False)
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits over all scores: two boards that agree in it say the same."""
+        said = self.scores.drop(columns=["seconds", "energy_kwh", "runs"], errors="ignore")
+        return store.key([said.to_csv(index=False), self.tests.to_csv(index=False), self.best.to_csv(index=False)])[:16]
+
+
+def collect(folders: Path | str | Iterable[Path | str]) -> Board:
+    """Read all runs below some folders and compare them.
+
+    Parameters
+    ----------
+    folders : path or paths
+        Run folders, sweeps, or folders of them.
+
+    Returns
+    -------
+    board : Board
+
+    Raises
+    ------
+    MissingDataError
+        There is no run, or every run was refused.
+    """
+    folders = [folders] if isinstance(folders, str | Path) else list(folders)
+    parts, refused = find(map(Path, folders))
+    if not parts:
+        raise MissingDataError(f"no run can take part: {'; '.join(refused)}")
+    candidates = gather(parts)
+    grouped: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        grouped.setdefault(candidate.protocol_hash, []).append(candidate)
+    columns = [Column(mine) for mine in grouped.values()]
+    protocols, notes = _protocols(columns), []
+    tests, places = _over_data_sets(columns, protocols, notes)
+    board = Board(
+        protocols, _stacked(column.scores() for column in columns), _stacked(column.best() for column in columns),
+        _stacked(column.people() for column in columns), _stacked([*(column.tests() for column in columns), *tests]),
+        _stacked([*(column.ranks() for column in columns), *places]), refused, candidates=candidates,
+    )  # fmt: skip
+    board.notes = [*(note for column in columns for note in column.notes), *notes]
+    return board
+
+
+def _stacked(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    tables = list(tables)
+    full = [table for table in tables if len(table)]
+    return pd.concat(full, ignore_index=True) if full else tables[0] if tables else pd.DataFrame()
+
+
+def _protocols(columns: Sequence[Column]) -> pd.DataFrame:
+    """Return one row per protocol, with a title that tells it from the others."""
+    rows = []
+    for column in columns:
+        plain = {name: column.protocol.get(name, "") for name in ("data", "task", "unit", "split", "access", "metric", "level")}
+        arguments = store.canonical(column.protocol.get("split_arguments") or {})
+        family = store.key([column.protocol.get(name) for name in _FAMILY])[:8]
+        rows.append({
+            "protocol": column.id, "title": "", **plain, "split_arguments": arguments, "lower_is_better": column.lower_is_better,
+            "family": family, "n_pipelines": len(column.candidates),
+        })  # fmt: skip
+    table = pd.DataFrame(rows, columns=list(PROTOCOL_COLUMNS))
+    telling = [name for name in ("task", "metric", "level", "unit", "split_arguments") if table[name].nunique() > 1]
+    for i, row in table.iterrows():
+        words = [row["data"], row["split"], f"access {row['access'] or 'none'}"]
+        table.loc[i, "title"] = ", ".join(word for word in words if word)
+    for name in telling:  # only as much as it takes to tell them apart
+        if table["title"].is_unique:
+            break
+        table["title"] += ", " + table[name].astype(str)
+    clashing = table["title"].duplicated(keep=False)
+    table.loc[clashing, "title"] += ", rows " + table.loc[clashing, "protocol"]
+    return table
+
+
+def _over_data_sets(columns: Sequence[Column], protocols: pd.DataFrame, notes: list[str]) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
+    """Combine tests and ranks over the data sets of each family that has two or more."""
+    tests, places = [], []
+    for family, rows in protocols.groupby("family", sort=False):
+        mine = [columns[i] for i in rows.index]
+        by_data: dict[str, Column] = {}
+        for column in sorted(mine, key=lambda c: -c.n_people):
+            # two protocols of one data set would count its people twice
+            by_data.setdefault(str(column.protocol.get("data")), column)
+        if len(by_data) < len(mine):
+            left = ", ".join(rows["title"][[c not in by_data.values() for c in mine]])
+            notes.append(f"not combined over data sets, since its data stand there already with as many people or more: {left}")
+        if len(by_data) < 2:
+            continue
+        table = combined([column.tests() for column in by_data.values()])
+        tests.append(table.assign(protocol="", family=family))
+        means = pd.DataFrame({name: column.means() for name, column in by_data.items()}).T.dropna(axis=1)
+        if min(means.shape) >= 2:
+            places.append(ranks(means, mine[0].lower_is_better).assign(protocol="", family=family))
+    return tests, places
+
+
+# -- on disk --------------------------------------------------------------------------------------------------------
+
+_FILES = {
+    "protocols": "protocols.csv",
+    "scores": "leaderboard.csv",
+    "best": "best.csv",
+    "people": "people.csv",
+    "tests": "tests.csv",
+    "ranks": "ranks.csv",
+}
+
+
+def write(board: Board, folder: Path, sources: Sequence[Path | str] = (), command: str = "", title: str = "Leaderboard") -> Path:
+    """Write the tables, leaderboard.json, leaderboard.md and leaderboard.html; return the folder.
+
+    Raises
+    ------
+    StoreError
+        The folder cannot be written.
+    """
+    from corticode.evaluate.markdown import markdown
+
+    folder = Path(folder)
+    for name, file in _FILES.items():
+        _write_text(folder / file, getattr(board, name).to_csv(index=False, lineterminator="\n"))
+    about = {
+        "title": title, "date": f"{datetime.datetime.now():%Y-%m-%d %H:%M}", "hash": board.hash, "command": command,
+        "sources": [str(source) for source in sources], "refused": board.refused, "notes": board.notes,
+    }  # fmt: skip
+    store.write_json(folder / "leaderboard.json", about)
+    _write_text(folder / "leaderboard.md", markdown(board, about))
+    from corticode.report import board as page
+
+    page.write(folder)
+    return folder
+
+
+def _write_text(path: Path, text: str) -> None:
+    with store.writing(path) as tmp:
+        tmp.write_text(text, encoding="utf-8", newline="\n")
+
+
+# -- the verb -------------------------------------------------------------------------------------------------------
+
+
+def main(argv: Sequence[str]) -> int:
+    """`corticode leaderboard FOLDER... [--moabb METRIC] [--output FOLDER]`: print the table and write all files."""
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="corticode leaderboard", description="compare all runs below some folders, one table per protocol"
+    )
+    parser.add_argument("folders", nargs="*", default=["outputs"], help="run folders, sweeps, or folders of them (default: outputs)")
+    parser.add_argument("--output", default=None, metavar="FOLDER", help="where to write (default: the first folder)")
+    parser.add_argument("--moabb", default=None, metavar="METRIC", help="also write moabb.csv: this metric in MOABB's columns")
+    chosen = parser.parse_args(list(argv))
+    folder = Path(chosen.output or chosen.folders[0])
+    board = collect(chosen.folders)
+    table = None
+    if chosen.moabb is not None:
+        from corticode.evaluate.interchange import to_moabb
+
+        table = to_moabb(board.candidates, chosen.moabb)
+        if not len(table):
+            raise SentenceError(f"--moabb {chosen.moabb}: no run has answers that this metric scores")
+    write(board, folder, chosen.folders, " ".join(["corticode leaderboard", *argv]))
+    if table is not None:
+        _write_text(folder / "moabb.csv", table.to_csv(index=False, lineterminator="\n"))
+    print((folder / "leaderboard.md").read_text(encoding="utf-8"))
+    files = "leaderboard.csv, leaderboard.md, leaderboard.html" + (", moabb.csv" if table is not None else "")
+    print(f"{files} are in {folder}")
+    return 0
