@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from corticode.errors import SentenceError
-from corticode.split.base import TRIAL, codes, in_time
+from corticode.split.base import SESSION, TRIAL, codes, in_time, people
+from corticode.split.cross_dataset import CrossDataset
 from corticode.split.cross_session import CrossSession
 from corticode.split.kfold import KFold
+from corticode.split.learning_curve import LearningCurve
 from corticode.split.loso import LOSO
 from corticode.split.predefined import Predefined
+from corticode.split.pseudo_online import PseudoOnline
 from corticode.split.within_session import WithinSession
 
 MAKERS = {
@@ -22,8 +25,27 @@ MAKERS = {
     "cross_session": CrossSession,
     "cross_session_all": lambda **k: CrossSession(order="all", **k),
     "predefined": lambda **k: Predefined(column="session", test=["1"], **k),
+    "cross_dataset": CrossDataset,
+    "cross_dataset_one_way": lambda **k: CrossDataset(fit=["site0"], **k),
+    "pseudo_online": PseudoOnline,
+    "pseudo_online_runs": lambda **k: PseudoOnline(n_runs=1, **k),
+    "learning_curve": LearningCurve,
+    "learning_curve_trials": lambda **k: LearningCurve(of="trial", **k),
 }
-EACH_ONCE = ("loso", "kfold", "kfold_site", "within_session", "within_session_in_time", "cross_session_all")
+EACH_ONCE = ("loso", "kfold", "kfold_site", "within_session", "within_session_in_time", "cross_session_all", "cross_dataset")
+
+
+@pytest.fixture
+def table(table, request):
+    """The table, as two data sets (one per site) where a split asks for them."""
+    name = request.node.callspec.params.get("name", "")
+
+    def made(*args, **kwargs):
+        meta, y = table(*args, **kwargs)
+        return (meta.assign(dataset=meta["site"]), y) if name.startswith("cross_dataset") else (meta, y)
+
+    return made
+
 
 every = pytest.mark.parametrize("name", MAKERS)
 seeds = pytest.mark.parametrize("seed", range(3))
@@ -73,7 +95,9 @@ def test_same_table_same_folds(name, table):
     assert all(np.array_equal(a.test, b.test) and np.array_equal(a.fit, b.fit) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("name", ["loso", "kfold_site", "cross_session", "cross_session_all", "predefined"])
+@pytest.mark.parametrize(
+    "name", ["loso", "kfold_site", "cross_session", "cross_session_all", "predefined", "cross_dataset", "pseudo_online"]
+)
 def test_labels_decide_nothing_where_nothing_is_balanced(name, table):
     meta, y = table()
     one, other = MAKERS[name]().folds(meta, y), MAKERS[name]().folds(meta, np.random.default_rng(0).permutation(y))
@@ -123,3 +147,43 @@ def test_too_many_shots_are_refused(name, table):
 def test_an_unknown_access_is_refused(name, table):
     with pytest.raises(SentenceError, match=r"align\.access=future"):
         MAKERS[name]().folds(*table(), access="future")
+
+
+@every
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_a_share_is_the_first_of_each_session(name, share, table):
+    """Labelled and unlabelled calibration of 20 % take the same windows; what is left of their trials is not tested."""
+    meta, y = table()
+    before = {fold.name: fold for fold in MAKERS[name]().folds(meta, y)}
+    labelled = MAKERS[name](shots=share).folds(meta, y)
+    unlabelled = MAKERS[name]().folds(meta, y, access="calibration", n_align=share)
+    for one, other in zip(labelled, unlabelled, strict=True):
+        asked = before[one.name].test
+        for _, rows in people(meta.iloc[asked].reset_index(drop=True), SESSION):
+            mine = in_time(meta, asked[rows])
+            n = max(1, int(share * len(mine)))
+            for part in (one.calibrate, other.align):
+                assert set(part) & set(mine) == set(mine[:n])
+        assert np.array_equal(one.test, other.test) and len(one.test)
+        assert one.given == (f"labelled {100 * share:.0f} %",) and other.given == (f"unlabelled {100 * share:.0f} %",)
+
+
+@every
+def test_a_split_keeps_what_it_promises(name, table):
+    meta, y = table()
+    columns = {"trial": TRIAL, "session": SESSION, "subject": SESSION[:2], "site": ("dataset", "site"), "dataset": ("dataset",)}
+    for fold in MAKERS[name]().folds(meta, y):
+        group = codes(meta, columns[fold.unseen])
+        assert not np.intersect1d(group[fold.fit], group[fold.test]).size
+        if fold.past:
+            order = np.argsort(in_time(meta, np.arange(len(meta))))
+            for person in meta.loc[fold.test, "subject"].unique():
+                mine = (meta["subject"] == person).to_numpy()
+                fit, test = fold.fit[mine[fold.fit]], fold.test[mine[fold.test]]
+                assert not len(fit) or order[fit].max() < order[test].min()
+
+
+@pytest.mark.parametrize("shots", [-1, 1.5, True, "two"])
+def test_a_number_of_shots_is_a_count_or_a_share(shots):
+    with pytest.raises(SentenceError, match=r"split\.shots"):
+        LOSO(shots=shots)
