@@ -17,6 +17,7 @@ import pandas as pd
 
 from corticode import catalogue, store
 from corticode.adapt.base import Adapt
+from corticode.adapt.search import held_out_loss
 from corticode.align.base import Align, NoAlign
 from corticode.encoder.base import Encoder
 from corticode.errors import BrokenDataError, GuardError, SentenceError, StoreError
@@ -70,6 +71,12 @@ class Decoder:
         self.notes: dict[str, Any] = {}
         self.fitted = False
         adapt.check(encoder, head)
+        if self._on_latent and not getattr(encoder, "has_latent", False):
+            word = type(self.aligner).__name__.lower()
+            raise SentenceError(
+                f"align={word} normalises people inside a network, and {type(encoder).__name__} has no place for it: use model=tsmnet, or "
+                "align=riemannian or euclidean"
+            )
 
     @property
     def n_outputs(self) -> int:
@@ -100,16 +107,20 @@ class Decoder:
             raise GuardError("fit needs labelled windows: let a task set y (task.label), or give y to Windows.from_arrays")
         self._check(source)
         meta = source.blind(self.uses).meta
+        self._settle(source, meta)
         F = self._aligned(source, meta, self.aligner.fit_source)
         self.notes = self.adapter.fit(self.encoder, self.head, F, source.y, meta, self.space, self.n_outputs, self.seed) or {}
-        self.notes = {**self.notes, **self.head.notes()}
+        self.notes = {**self.notes, **self.encoder.notes(), **self.head.notes()}
+        if self._on_latent:  # only now it is known what the network makes of the source
+            self.aligner.fit_source(self.encoder.latent(F), meta)
         self.fitted = True
         return self
 
     def align(self, blind: Windows) -> Self:
         """Take in unlabelled rows of the target before it is predicted."""
         self._check_blind(blind, "align")
-        self.aligner.observe(np.asarray(blind.X) if self._on_signal else self._features(blind), blind.meta)
+        seen = np.asarray(blind.X) if self._on_signal else self._features(blind)
+        self.aligner.observe(self.encoder.latent(seen) if self._on_latent else seen, blind.meta)
         return self
 
     def calibrate(self, labelled: Windows) -> Self:
@@ -121,6 +132,8 @@ class Decoder:
         meta = ordered.blind(self.uses).meta
         F = self._aligned(ordered, meta, self.aligner.transform)
         self.adapter.calibrate(self.encoder, self.head, F, ordered.y, meta, self.space, self.n_outputs, self.seed)
+        if self._on_latent:
+            self.aligner.observe(self.encoder.latent(F), meta)
         return self
 
     def predict(self, blind: Windows) -> np.ndarray:
@@ -131,20 +144,20 @@ class Decoder:
         """
         F, meta, order = self._target(blind)
         yhat = np.empty((len(blind), self.n_outputs))
-        yhat[order] = np.asarray(self.adapter.predict(self.encoder, self.head, F, meta, self.space), dtype=float).reshape(len(order), -1)
+        yhat[order] = np.asarray(self.adapter.predict(self._reader, self.head, F, meta, self.space), dtype=float).reshape(len(order), -1)
         return yhat
 
     def update(self, blind: Windows) -> Self:
         """Remember blind rows that were predicted as the past of those to come."""
         self._check_blind(blind, "update")
         ordered = _in_time(blind)
-        self._aligned(ordered, ordered.meta, self.aligner.transform)
+        self._read(ordered, ordered.meta, self.aligner)
         return self
 
     def encode(self, blind: Windows) -> np.ndarray:
         """Return the representation of blind rows, [n, d]."""
         F, meta, order = self._target(blind)
-        Z = np.asarray(self.encoder.encode(F, meta, self.space))
+        Z = np.asarray(self._reader.encode(F, meta, self.space))
         result = np.empty_like(Z)
         result[order] = Z
         return result
@@ -173,13 +186,27 @@ class Decoder:
         order = in_time(blind.meta, np.arange(len(blind)))
         rows = blind[order]
         aligner = copy.deepcopy(self.aligner)  # predicting twice gives the same answer twice
-        return self._aligned(rows, rows.meta, aligner.transform), rows.meta, order
+        return self._read(rows, rows.meta, aligner), rows.meta, order
+
+    def _read(self, windows: Windows, meta: pd.DataFrame, aligner: Align) -> np.ndarray:
+        """Return rows of the target, aligned, as `_reader` takes them."""
+        if self._on_latent:
+            return aligner.transform(self.encoder.latent(self._features(windows)), meta)
+        return self._aligned(windows, meta, aligner.transform)
+
+    @property
+    def _reader(self) -> Encoder:
+        """The encoder, or what of it stands behind an alignment of its latent."""
+        return self.encoder.rest if self._on_latent else self.encoder
 
     def _aligned(self, windows: Windows, meta: pd.DataFrame, act: Callable[[np.ndarray, pd.DataFrame], np.ndarray]) -> np.ndarray:
-        """Return features after `act` of the aligner, on the signal or on SPD features, as the aligner wants."""
+        """Return features after `act` of the aligner, on the signal or on SPD features, as the aligner wants.
+
+        An aligner of a network's latent does nothing yet: a network that learns normalises by itself.
+        """
         if self._on_signal:
             return self.encoder.per_window(act(np.asarray(windows.X), meta), self.space)
-        return act(self._features(windows), meta)
+        return self._features(windows) if self._on_latent else act(self._features(windows), meta)
 
     @property
     def asks_the_store(self) -> bool:
@@ -190,10 +217,29 @@ class Decoder:
     def _on_signal(self) -> bool:
         return self.aligner.acts_on == "signal" or (self.aligner.acts_on == "feature" and not self.encoder.spd)
 
-    def _features(self, windows: Windows) -> np.ndarray:
+    @property
+    def _on_latent(self) -> bool:
+        return self.aligner.acts_on == "latent"
+
+    def _features(self, windows: Windows, encoder: Encoder | None = None) -> np.ndarray:
+        encoder = self.encoder if encoder is None else encoder
         if self.features is not None and self.asks_the_store:
-            return self.features(self.encoder, windows)
-        return self.encoder.per_window(windows.X, self.space)
+            return self.features(encoder, windows)
+        return encoder.per_window(windows.X, self.space)
+
+    def _settle(self, source: Windows, meta: pd.DataFrame) -> None:
+        """Let the encoder choose what changes its features, on the fit rows alone."""
+
+        def ask(encoder: Encoder) -> np.ndarray:
+            if self._on_signal:
+                return encoder.per_window(self.aligner.fit_source(np.asarray(source.X), meta), self.space)
+            F = self._features(source, encoder)
+            return self.aligner.fit_source(F, meta) if encoder.spd else F
+
+        def loss(encoder: Encoder, F: np.ndarray) -> float:
+            return held_out_loss(encoder, self.head, F, source.y, meta, self.space, self.n_outputs)
+
+        self.encoder.settle(ask, loss)
 
     def _check(self, windows: Windows) -> None:
         if not len(windows):
