@@ -33,6 +33,8 @@ class MDM(Head):
         self.means_: np.ndarray | None = None
         self.classes_: np.ndarray | None = None
         self.n_outputs_: int | None = None
+        self._whitened: np.ndarray | None = None
+        self._whiteners: np.ndarray | None = None
 
     def fit(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame, n_outputs: int) -> Self:
         """Find the mean of each class.
@@ -52,6 +54,14 @@ class MDM(Head):
 
     def predict(self, Z: np.ndarray) -> np.ndarray:
         """Return class probabilities [n, n_outputs]."""
-        squared = np.stack([spd.distance(Z, M, self.metric) ** 2 for M in self.means_], axis=1)
+        squared = self.distances(Z) ** 2
         squared = squared.reshape(len(Z), len(self.means_), -1).sum(axis=2)
         return spread(softmax(-squared), self.classes_, self.n_outputs_)
+
+    def distances(self, Z: np.ndarray) -> np.ndarray:
+        """Return the distance of each row from each class's mean, [n, classes] or [n, classes, bands]."""
+        if self.metric != "riemann":
+            return np.stack([spd.distance(Z, M, self.metric) for M in self.means_], axis=1)
+        if self._whitened is not self.means_:  # made once for all decisions to come; not kept on disk
+            self._whitened, self._whiteners = self.means_, spd.whitener(self.means_)
+        return spd.distances(Z, self._whiteners)
