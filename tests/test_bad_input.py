@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -10,11 +11,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import corticode
 from corticode import cli, store
 from corticode.errors import BrokenDataError, CorticodeError, MissingDataError
+from corticode.report.table import headline_line
 from edf import physionet_folder, write_edf
 
 
@@ -135,7 +138,7 @@ def test_a_subject_with_one_class_is_named(corticode_says, tmp_path):
         (["data.n_subjects=abc"], "data.simulated.Simulated(n_subjects='abc')"),
         (["data.subjects=1"], "data.subjects"),
         (["split=kfold", "split.n_folds=abc"], "n_folds='abc'"),
-        (["split.shots=x"], "shots='x'"),
+        (["split.shots=x"], "shots=x"),
         (["align=euclidean", "align.n_align=x"], "n_align='x'"),
         (["align=euclidean", "align.by=foo"], "align.by=foo"),
         (["align=euclidean", "align.prior=-3"], "align.prior=-3"),
@@ -367,6 +370,12 @@ def test_stopped_in_the_middle_goes_on(tmp_path, how, status):
         assert "Traceback" not in text
     kept = len(list((tmp_path / "store" / "jobs").rglob("*.npz")))
     assert 1 <= kept < 4
+    # the folder says how far it came: of the fold in which it was killed it may not have heard
+    partial = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert kept - 1 <= partial["n_folds"] <= kept and partial["n_folds_expected"] == 4 and not partial["complete"]
+    if partial["n_folds"]:
+        assert f"{partial['n_folds']} of 4 folds" in headline_line(partial)
+        assert len(pd.read_csv(tmp_path / "run" / "scores.csv").query("level == 'fold'")["fold"].unique()) == partial["n_folds"]
     options = [w for w in SLOW_ENOUGH if not w.startswith("model=")]
     resumed = corticode.run("eegnet", overrides=[*options, f"paths.data={tmp_path}/store"], output=tmp_path / "resumed", progress="silent")
     assert resumed.summary["n_resumed"] == kept

@@ -150,30 +150,32 @@ def run_many(sentences: Sequence[Sentence], command: str = "") -> list[Result | 
     return [next(results) if isinstance(run, Run) else run for run in runs]
 
 
-# Seconds between two states of a run folder while jobs run: what a killed process leaves behind is at most this old.
-_EVERY_S = 60.0
+# The share of the time that may go into bringing run folders up to date while jobs run.
+_WRITING = 0.05
 
 
 def _work(benchmark: Benchmark, runs: Sequence[Run], engine: Engine) -> None:
-    """Compute what is missing; the run folders keep up with it, so that a table read meanwhile says how far it has come."""
+    """Compute what is missing; the run folders keep up with it, so that a killed process leaves a table of what was done."""
     if not benchmark.n_missing:
         return
     say = progress(runs[0].cfg.get("progress", "auto"))
     if runs[0].cfg.get("progress") != "silent":
         print(f"engine: {benchmark.n_missing} jobs {engine}", file=sys.stderr, flush=True)
-    for i, run in enumerate(runs):
-        run.begin(benchmark.outcome(i))
-    written = time.monotonic()
+
+    def write() -> float:
+        begin = time.monotonic()
+        for i, run in enumerate(runs):
+            run.write(benchmark.outcome(i))
+        return time.monotonic() + (time.monotonic() - begin) / _WRITING
+
+    due = write()
     try:
         with engine.started():
             for _ in benchmark.run(engine, say):
-                if time.monotonic() - written > _EVERY_S:
-                    for i, run in enumerate(runs):
-                        run.begin(benchmark.outcome(i))
-                    written = time.monotonic()
+                if time.monotonic() > due:
+                    due = write()
     except KeyboardInterrupt:
-        for i, run in enumerate(runs):
-            run.begin(benchmark.outcome(i))
+        write()
         raise
 
 
@@ -191,7 +193,7 @@ class Run:
     command: str
     since: float
 
-    def begin(self, outcome: Outcome) -> None:
+    def write(self, outcome: Outcome) -> None:
         """Write what is known so far, marked as incomplete."""
         write_run(self.folder, self.cfg, self.task, self.windows, outcome, self.about, self.notes, self.command, over=False)
 

@@ -136,7 +136,7 @@ def test_slurm_with_a_cluster_of_this_machine_in_its_place(expected, tmp_path, m
             super().__init__(n_workers=0, threads_per_worker=options["cores"], processes=True, dashboard_address=None)
 
         def scale(self, jobs):
-            asked["jobs"] = jobs
+            asked.setdefault("jobs", jobs)  # none when it closes
             return super().scale(jobs)
 
     monkeypatch.setattr(jobqueue, "SLURMCluster", Here)

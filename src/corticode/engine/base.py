@@ -85,10 +85,13 @@ class Engine(Stateful):
                     yield i, self._alone(function, i, left.pop(i))
 
     def _alone(self, function: Callable[[Any], Any], i: int, item: Any) -> Any:
-        try:
-            return next(self._parallel(function, {i: item}))[1]
-        except Exception as error:
-            return Lost(f"its worker died, or it could not be sent to one ({type(error).__name__}: {_first_line(error)})")
+        """Run one job in a pool of its own; whoever was killed from outside deserves a second worker."""
+        for _ in range(2):
+            try:
+                return next(self._parallel(function, {i: item}))[1]
+            except Exception as error:
+                reason = f"{type(error).__name__}: {_first_line(error)}"
+        return Lost(f"its worker died, or it could not be sent to one ({reason})")
 
     def _parallel(self, function: Callable[[Any], Any], items: Mapping[int, Any]) -> Iterator[tuple[int, Any]]:
         from joblib import Parallel, delayed, parallel_config
