@@ -261,7 +261,8 @@ class Decoder:
     def _check_blind(self, windows: Windows, verb: str) -> None:
         if not windows.is_blind:
             raise GuardError(f"{verb} takes blind windows only: hand over windows.blind()")
-        seen = [c for c in windows.meta.columns if c not in windows.blind(self.uses).meta.columns]
+        allowed = set(windows.blind(self.uses).meta.columns)
+        seen = [column for column in windows.meta.columns if column not in allowed]
         if seen:
             raise GuardError(f"{verb} may not see the outcome columns {', '.join(seen)}: hand over windows.blind()")
         self._check(windows)
