@@ -32,8 +32,8 @@ class Align(Stateful):
     access : str
         'online' (a test window is aligned by what came before it and itself), 'calibration' (by the target's first
         `n_align` unlabelled windows, which are not tested), 'all' (by all test windows: transductive, marked so).
-    n_align : int
-        Windows per person and session for access='calibration'.
+    n_align : int or float
+        Windows per person and session for access='calibration'; below 1, a share of them.
 
     Raises
     ------
@@ -49,8 +49,9 @@ class Align(Stateful):
 
     acts_on = "signal"
 
-    def __init__(self, by: str = "subject", access: str = "online", n_align: int = 20):
-        self.by, self.access, self.n_align = by, access, int(n_align)
+    def __init__(self, by: str = "subject", access: str = "online", n_align: float = 20):
+        self.by, self.access = by, access
+        self.n_align = float(n_align) if 0 < n_align < 1 else int(n_align)
         if by not in _COLUMNS:
             raise SentenceError(f"align.by={by} is unknown: pick one of {', '.join(_COLUMNS)}")
 
