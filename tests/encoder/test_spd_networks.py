@@ -212,5 +212,5 @@ def test_unknown_settings_are_refused():
         MAtt(CHANS, TIMES, SFREQ, variant="other")
     with pytest.raises(SentenceError, match="rate above 84 Hz, not 80"):
         TensorCSPNet(CHANS, TIMES, 80.0)
-    with pytest.raises(SentenceError, match="segment_share=1.5"):
+    with pytest.raises(SentenceError, match=r"segment_share=1\.5"):
         TensorCSPNet(CHANS, TIMES, SFREQ, segment_share=1.5)

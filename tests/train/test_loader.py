@@ -75,3 +75,59 @@ def test_a_memory_map_is_not_read_whole(tmp_path):
     assert batches.X is mapped
     x, y = next(iter(batches))
     assert torch.equal(x[:, 0, 0], 2.0 * y)
+
+
+class TestDomains:
+    domain = np.array([0] * 30 + [1] * 30 + [2] * 30 + [3] * 12 + [4] * 3)
+    n = len(domain)
+
+    def batches(self, seed=1, **settings):
+        settings = {"domain": self.domain, "domains_per_batch": 3, **settings}
+        return Batches(np.arange(2.0 * self.n).reshape(self.n, 1, 2), np.arange(self.n), np.arange(self.n), 18, seed, **settings)
+
+    def test_a_batch_has_so_many_domains_in_equal_parts(self):
+        full = 0
+        for _, y, domain in self.batches():
+            assert np.array_equal(domain, self.domain[y])
+            counts = np.bincount(domain)[np.unique(domain)]
+            assert len(counts) <= 3 and counts.max() <= 9
+            full += len(counts) == 3
+        assert full >= len(self.batches()) - 1
+
+    def test_every_row_has_its_turn_once(self):
+        batches = self.batches()
+        for _ in range(3):
+            rows = [y for _, y, _ in batches]
+            assert len(rows) == len(batches)
+            assert sorted(np.concatenate(rows)) == list(range(self.n))
+
+    def test_order_follows_seed_and_epoch(self):
+        def rows(batches):
+            return [y.tolist() for _, y, _ in batches]
+
+        batches, again = self.batches(), self.batches()
+        first, second = rows(batches), rows(batches)
+        assert first != second and [rows(again), rows(again)] == [first, second]
+        assert rows(self.batches(seed=2)) != first
+
+    def test_fewer_domains_than_wanted_share_the_batch(self):
+        batches = Batches(X, Y, np.arange(20), 6, seed=0, domain=np.arange(20) % 2, domains_per_batch=5)
+        for _, y, domain in batches:
+            assert sorted(set(domain.tolist())) == [0, 1] and len(y) in (6, 7, 8)
+
+    def test_held_back_rows_stay_in_order(self):
+        batches = self.batches(seed=None)
+        assert np.concatenate([y for _, y, _ in batches]).tolist() == list(range(self.n))
+        assert next(len(y) for _, y, _ in batches) == 18
+
+    def test_processes_share_every_domain(self, monkeypatch):
+        whole = [y.tolist() for _, y, _ in self.batches()]
+        monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+        monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+        shares = []
+        for rank in range(2):
+            monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+            shares.append([y.tolist() for _, y, _ in self.batches()])
+        for k, batch in enumerate(whole):
+            assert sorted(shares[0][k] + shares[1][k]) == sorted(batch)
+            assert set(self.domain[shares[0][k]]) == set(self.domain[batch])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-import torch
 from torch import nn
 
 from corticode.encoder.neural import NeuralEncoder
@@ -55,7 +55,7 @@ class SPDNet(NeuralEncoder):
                 f"SPDNet reads the covariance of {n_chans} channels, and {n_times} samples give none of full rank: take longer windows, or fewer channels"
             )
         sizes = [self.n_chans, *(self.dims or [self.n_chans])]
-        self.bimaps = nn.ModuleList([BiMap(n_in, n_out) for n_in, n_out in zip(sizes, sizes[1:])])
+        self.bimaps = nn.ModuleList([BiMap(n_in, n_out) for n_in, n_out in pairwise(sizes)])
         self.n_features = sizes[-1] * (sizes[-1] + 1) // 2
 
     def forward(self, x, space=None, subject=None):

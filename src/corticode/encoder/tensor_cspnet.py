@@ -90,7 +90,7 @@ class TensorCSPNet(NeuralEncoder):
         self.n_segments, self.segment_share, self.n_hidden, self.n_filters = n_segments, float(segment_share), n_hidden, n_filters
         self.n_mixed, self.mlp, self.threshold, self.momentum, self.stiefel = n_mixed, mlp, float(threshold), float(momentum), stiefel
         self.n_features = n_mixed
-        self._length = int(round(segment_share * self.n_times))
+        self._length = round(segment_share * self.n_times)
         if not 0 < segment_share <= 1 or n_segments < 1:
             raise SentenceError(
                 f"n_segments={n_segments} stretches of segment_share={segment_share} of a window: wanted 1 or more, and a share above 0, up to 1"

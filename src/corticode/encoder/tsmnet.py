@@ -141,7 +141,7 @@ class TSMNet(NeuralEncoder):
 
     @property
     def rest(self) -> Rest:
-        """The network behind the normalisation: it takes normalised logarithms [n, n_filters, n_filters]."""
+        """The network behind the normalisation: it takes normalised matrices [n, n_filters, n_filters]."""
         return Rest(self)
 
 
@@ -155,8 +155,8 @@ class Rest(NeuralEncoder):
         self.whole, self.n_features = whole, whole.n_features
 
     def forward(self, x, space=None, subject=None):
-        """Return one token [b, 1, d] of normalised logarithms [b, n_filters, n_filters]."""
-        return self.whole._token(x)
+        """Return one token [b, 1, d] of normalised matrices [b, n_filters, n_filters]."""
+        return self.whole._token(spectral.of(x.double(), spectral.LOG))
 
 
 class DomainNorm(nn.Module):

@@ -10,7 +10,7 @@ from corticode.state import Stateful
 class Objective(Stateful):
     """(encoder, head, x, y) -> {"loss": scalar, ...}; further entries are logged."""
 
-    def __call__(self, encoder: Any, head: Any, x: Any, y: Any, space: Any = None) -> dict[str, Any]:
+    def __call__(self, encoder: Any, head: Any, x: Any, y: Any, space: Any = None, subject: Any = None) -> dict[str, Any]:
         """Return the loss of one batch.
 
         Parameters
@@ -19,5 +19,8 @@ class Objective(Stateful):
         head : neural Head
         x : float tensor [b, channels, times], space.unit
         y : int tensor [b] (class index) or float tensor [b]
+        space : Space or None
+        subject : int tensor [b] or None
+            Number of each row's domain, for encoders that take it (see `NeuralEncoder.domains`).
         """
         raise NotImplementedError

@@ -30,9 +30,11 @@ class Supervised(Objective):
             raise SentenceError(f"objective loss {loss!r} is unknown: pick one of {', '.join(_LOSSES)}")
         self.label_smoothing, self.loss = float(label_smoothing), loss
 
-    def __call__(self, encoder: Any, head: Any, x: torch.Tensor, y: torch.Tensor, space: Any = None) -> dict[str, torch.Tensor]:
+    def __call__(
+        self, encoder: Any, head: Any, x: torch.Tensor, y: torch.Tensor, space: Any = None, subject: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
         """Return 'loss', and 'accuracy' where y are classes."""
-        output = head(encoder(x, space))
+        output = head(encoder(x, space) if subject is None else encoder(x, space, subject))
         classes = not y.is_floating_point()
         loss = self.loss if self.loss != "auto" else ("cross_entropy" if classes else "mse")
         if (loss == "cross_entropy") != classes:

@@ -89,7 +89,7 @@ def fit(
     gpus = list(range(torch.cuda.device_count())) if hardware.accelerator == "gpu" else []
     with torch.random.fork_rng(devices=gpus), _quiet():
         torch.manual_seed(seed)
-        learner = _run(encoder, head, objective, F, y, inner, space, training, seed, hardware, logger)
+        learner = _run(encoder, head, objective, F, y, inner, space, training, seed, hardware, logger, encoder.domains(meta))
     for module in (encoder, head):
         module.cpu()
         module.eval()
@@ -102,14 +102,14 @@ def fit(
     }
 
 
-def _run(encoder, head, objective, F, y, inner, space, training, seed, hardware, logger):
+def _run(encoder, head, objective, F, y, inner, space, training, seed, hardware, logger, domain):
     # Lightning takes seconds to import, and only a fit needs it
     from corticode.train.callback import Best, History, Leave
     from corticode.train.module import Learner
 
     learner = Learner(encoder, head, objective, training, space, seed)
-    batches = Batches(F, y, inner.fit, training.batch_size, seed)
-    held = Batches(F, y, inner.validation, _VALIDATION_BATCH) if len(inner.validation) else None
+    batches = Batches(F, y, inner.fit, training.batch_size, seed, domain, encoder.domains_per_batch)
+    held = Batches(F, y, inner.validation, _VALIDATION_BATCH, domain=domain) if len(inner.validation) else None
     trainer = _trainer(training, hardware, logger, [History(), Leave(), *([Best()] if held else [])])
     try:
         trainer.fit(learner, batches, held)

@@ -46,8 +46,12 @@ class Learner(lightning.LightningModule):
         """Give each process its own dropout."""
         torch.manual_seed(self.seed + 7919 * self.global_rank)
 
+    def on_train_epoch_start(self) -> None:
+        """Tell the encoder, which may change with time."""
+        self.encoder.begin_epoch(self.current_epoch + 1, self.training_settings.max_epochs)
+
     def training_step(self, batch, index):
-        """Return the loss of one batch [b, ...], [b]."""
+        """Return the loss of one batch [b, ...], [b] (and [b], the domains, for encoders that have them)."""
         return self._losses("train", batch)["loss"]
 
     def validation_step(self, batch, index):
@@ -55,8 +59,8 @@ class Learner(lightning.LightningModule):
         self._losses("val", batch)
 
     def _losses(self, part: str, batch: Any) -> dict[str, torch.Tensor]:
-        x, y = batch
-        losses = self.objective(self.encoder, self.head, x, y, self.space)
+        x, y, *domain = batch
+        losses = self.objective(self.encoder, self.head, x, y, self.space, *domain)
         sums = self._sums.setdefault(part, {"n": 0})
         sums["n"] += len(x)
         for name, value in losses.items():
