@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -47,6 +48,24 @@ class Encoder(Stateful):
         features : array [n, ...]
         """
         return X
+
+    def settle(self, ask: Callable[[Encoder], np.ndarray], loss: Callable[[Encoder, np.ndarray], float]) -> Self:
+        """Settle, before `fit`, an argument that changes `per_window` (an order, a lag) on this fold's fit rows.
+
+        Nothing to do for most. The choice is written into the argument, so that features are cached under it.
+
+        Parameters
+        ----------
+        ask : function (encoder) -> features [n, ...]
+            The fit rows' features by another encoder, from the store where it has them; aligned where they are matrices.
+        loss : function (encoder, features) -> float
+            Of this encoder with the decoder's head on inner held-out fit rows.
+        """
+        return self
+
+    def notes(self) -> dict[str, Any]:
+        """Return what was chosen inside the fit rows, for the run's table."""
+        return {}
 
     def fit(self, features: np.ndarray, y: np.ndarray, meta: pd.DataFrame) -> Self:
         """Learn this fold's statistics from fit rows."""
