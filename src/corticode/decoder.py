@@ -261,7 +261,7 @@ class Decoder:
     def _check_blind(self, windows: Windows, verb: str) -> None:
         if not windows.is_blind:
             raise GuardError(f"{verb} takes blind windows only: hand over windows.blind()")
-        allowed = set(windows.blind(self.uses).meta.columns)
+        allowed = windows.seen_at_test(self.uses)
         seen = [column for column in windows.meta.columns if column not in allowed]
         if seen:
             raise GuardError(f"{verb} may not see the outcome columns {', '.join(seen)}: hand over windows.blind()")

@@ -22,6 +22,7 @@ import pandas as pd
 
 from corticode import arrays, store
 from corticode.errors import BrokenDataError, MissingDataError, SentenceError, StoreError
+from corticode.rows import Rows, lazily
 from corticode.space import Space
 
 # Who and when. All other columns of `meta` are outcomes, and `blind()` takes them away.
@@ -125,6 +126,11 @@ class Windows:
             return block.X
         return block.X[self.rows]
 
+    @property
+    def lazy(self) -> np.ndarray | Rows:
+        """What `X` is, read when it is used: for sets that are larger than memory."""
+        return lazily(self._only().X, self.rows)
+
     def _only(self) -> Block:
         if len(self.blocks) == 1:
             return self.blocks[0]
@@ -189,8 +195,11 @@ class Windows:
 
     def blind(self, uses: Sequence[str] = ()) -> Windows:
         """Return the windows as a decoder may see them at test: no y, no outcome column but those in `uses`."""
-        keep = [column for column in self.meta.columns if column in IDENTITY or column in uses]
-        return self._replace(meta=self.meta[keep], y=None, y_space=None)
+        return self._replace(meta=self.meta[self.seen_at_test(uses)], y=None, y_space=None)
+
+    def seen_at_test(self, uses: Sequence[str] = ()) -> list[str]:
+        """Return the columns of meta that a decoder may see at test: identity, and those in `uses`."""
+        return [column for column in self.meta.columns if column in IDENTITY or column in uses]
 
     @property
     def is_blind(self) -> bool:
@@ -416,6 +425,8 @@ def write_table(folder: Path, meta: pd.DataFrame, spaces: list[dict], info: dict
 
 def _ordered(meta: pd.DataFrame) -> pd.DataFrame:
     """Return meta with all identity columns, in order, as text or numbers; then the outcomes."""
+    if _is_ordered(meta):  # rows of a table that was ordered before: this is on the way of every single decision
+        return meta.copy(deep=False)
     filled: dict[str, Any] = {}
     for column in IDENTITY:
         if column in meta:
@@ -428,6 +439,18 @@ def _ordered(meta: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(filled, index=meta.index)
     others = [column for column in meta.columns if column not in IDENTITY]
     return pd.concat([table, meta[others]], axis=1).reset_index(drop=True)
+
+
+def _is_ordered(meta: pd.DataFrame) -> bool:
+    if (
+        tuple(meta.columns[: len(IDENTITY)]) != IDENTITY
+        or not isinstance(meta.index, pd.RangeIndex)
+        or meta.index.start != 0
+        or meta.index.step != 1
+    ):
+        return False
+    kinds = dict(zip(IDENTITY, meta.dtypes.array, strict=False))
+    return all((isinstance(kind, pd.StringDtype) if name in _TEXT else kind.kind in "iuf") for name, kind in kinds.items())
 
 
 def _order_notes(table: pd.DataFrame) -> list[str]:
