@@ -227,6 +227,7 @@ def planned(sentence: Sentence, n_workers: int, shelf: dict[str, Windows], comma
     facts = {
         "prepare_sees": labelled.info.get("sees", "window"), "uses": ",".join(task.uses), "classes": task.classes,
         "channels": len(labelled.space), "n_sessions": int(labelled.meta["session"].nunique()), "aligned": aligner.acts_on != "nothing",
+        "window_s": labelled.n_times / labelled.space.sfreq,
     }  # fmt: skip
     plan = Plan(
         recipes, labelled, folds, cfg["seed"] if isinstance(cfg["seed"], list) else [cfg["seed"]],

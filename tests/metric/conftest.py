@@ -13,7 +13,7 @@ def answers(y, yhat, kind="probability") -> Predictions:
     yhat = np.asarray(yhat, dtype=float)
     classes = () if kind == "value" else tuple("abcdefgh"[: yhat.shape[1]])
     meta = pd.DataFrame({"dataset": "d", "subject": "1"}, index=range(len(yhat)))
-    return Predictions(yhat, kind, np.asarray(y), meta, classes)
+    return Predictions(yhat, kind, np.asarray(y), meta, classes, {"window_s": 2.0})
 
 
 def random_answers(n_classes=2, n=200, seed=0, kind="probability") -> Predictions:

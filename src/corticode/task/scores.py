@@ -20,8 +20,10 @@ from corticode.metric.base import Metric
 from corticode.predictions import Predictions
 
 LEVELS = ("subject", "site", "fold", "pooled")
-FACTS = ("fold", "seed", "model", "access", "prepare_sees", "selection", "uses", "samples", "n_classes", "channels", "n_sessions", "time")
-_NUMBERS = ("seed", "samples", "n_classes", "channels", "n_sessions", "time")
+FACTS = (
+    "fold", "seed", "model", "access", "prepare_sees", "selection", "uses", "samples", "n_classes", "channels", "n_sessions", "time", "window_s",
+)  # fmt: skip
+_NUMBERS = ("seed", "samples", "n_classes", "channels", "n_sessions", "time", "window_s")
 COLUMNS = (
     "dataset", "site", "subject", "session", "fold", "seed", "model", "level", "metric", "score", "access", "prepare_sees", "selection", "uses",
     "samples", "samples_test", "n_classes", "channels", "n_sessions", "time",
