@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "corticode"
 
 # Lower floors know nothing of higher ones. A room is a folder or a file of the package.
 FLOORS = {
-    "errors": 0, "state": 0, "store": 0, "progress": 0, "engine": 1,
-    "space": 1, "predictions": 1,
+    "errors": 0, "state": 0, "store": 0, "progress": 0, "engine": 1, "energy": 1,
+    "space": 1, "predictions": 1, "rows": 1,
     "recording": 2, "arrays": 2, "windows": 2, "weights": 2,
     "layer": 3, "metric": 3, "split": 3, "stimulus": 3, "augment": 3, "report": 3, "catalogue": 3,
     "data": 4, "prepare": 4, "tokenizer": 4, "encoder": 4, "head": 4, "objective": 4, "align": 4,

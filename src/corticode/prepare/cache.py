@@ -170,10 +170,20 @@ def prepare_one(recording: Recording, prepare: Prepare) -> tuple[np.ndarray, pd.
         raise type(error)(text if where in text else f"{where}: {text}") from error
     identity = {**recording.who, "recording": recording.name}
     meta = table.drop(columns=[c for c in table if c in identity]).assign(**identity)
+    meta = _parted(meta, signal.events.attrs.get("runs"), recording.name)
     facts = {k: v for k, v in recording.facts.items() if k not in meta}
     meta = meta.assign(**facts)
     ordered = [c for c in IDENTITY if c in meta] + [c for c in meta if c not in IDENTITY]
     return np.ascontiguousarray(X, dtype=np.float32), meta[ordered], space, [*said, *table.attrs.get("notes", [])]
+
+
+def _parted(meta: pd.DataFrame, runs: Sequence[tuple[float, str]] | None, name: str) -> pd.DataFrame:
+    """Give each window the run it lies in, where one recording joins several that begin at these times (s)."""
+    if not runs:
+        return meta
+    names = np.array([run for _, run in runs], dtype=object)
+    run = names[np.maximum(np.searchsorted([start for start, _ in runs], meta["onset_s"], side="right") - 1, 0)]
+    return meta.assign(run=run, recording=[f"{name}_{one}" for one in run])
 
 
 def _plain(value: Any) -> Any:
