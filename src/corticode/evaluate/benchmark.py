@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from corticode import store
 from corticode.encoder.base import Encoder
@@ -22,7 +21,9 @@ from corticode.engine.base import Engine, Lost
 from corticode.errors import CorticodeError
 from corticode.evaluate.worker import AT_ONCE, Failed, Finished, Job, NewDecoder, Worker, one_thread
 from corticode.predictions import Predictions
-from corticode.split.base import PERSON, Fold
+from corticode.split.access import seen
+from corticode.split.base import Fold
+from corticode.split.guard import check_folds
 from corticode.windows import Windows
 
 
@@ -46,6 +47,11 @@ class Plan:
         Columns for every score row: prepare_sees, uses ...
     refit : bool
         Fit one decoder per model on all rows (never the scored one).
+
+    Raises
+    ------
+    GuardError
+        A fold's test rows could be known from what is learned (see `split.guard`), whoever made the fold.
     """
 
     models: Sequence[NewDecoder]
@@ -57,6 +63,9 @@ class Plan:
     described: dict[str, Any]
     facts: dict[str, Any]
     refit: bool = True
+
+    def __post_init__(self):
+        check_folds(self.windows, self.folds)
 
     def worker(self) -> Worker:
         """Return what runs its jobs."""
@@ -258,7 +267,7 @@ def _collect(outcome: Outcome, job: Job, worker: Worker, facts: dict[str, Any]) 
             "model": name,
             "fold": job.fold.name,
             "seed": job.seed,
-            "access": _access(job.fold, worker.windows.meta, bool(facts.get("aligned"))),
+            "access": seen(job.fold, worker.windows.meta, bool(facts.get("aligned"))),
             "selection": notes.pop("selection", ""),
             "notes": notes,
             "samples": len(job.fold.fit),
@@ -271,21 +280,3 @@ def _collect(outcome: Outcome, job: Job, worker: Worker, facts: dict[str, Any]) 
         if "patterns" in stored:
             labels = json.loads(stored["pattern_labels"].tobytes())
             outcome.patterns.setdefault(name, []).append({"patterns": stored["patterns"], "labels": labels})
-
-
-def _access(fold: Fold, meta: pd.DataFrame, aligned: bool) -> str:
-    """Return what of the target people a decoder saw, in words: 'none' for strangers of whom nothing was seen.
-
-    Labelled windows of theirs in the fit rows (within-session, cross-session) and for calibration; then, without labels,
-    'online' (an aligner that follows the past), 'unlabelled calibration' or 'transductive'.
-    """
-    parts = []
-    for words, columns in (("labelled windows of the session", [*PERSON, "session"]), ("labelled other sessions", list(PERSON))):
-        key = meta[columns].astype(str).agg("\x1f".join, axis=1).to_numpy()
-        if np.isin(key[fold.test], key[fold.fit]).any():
-            parts.append(words)
-            break
-    if len(fold.calibrate):
-        parts.append(f"{len(fold.calibrate)} labelled")
-    unlabelled = fold.unlabelled or ("online" if aligned else "")
-    return " + ".join([*parts, *([unlabelled] if unlabelled else [])]) or "none"

@@ -20,6 +20,8 @@ from corticode import errors, store
 from corticode.decoder import Decoder
 from corticode.encoder.base import Encoder
 from corticode.errors import CorticodeError
+from corticode.predictions import Predictions
+from corticode.rows import Rows, lazily
 from corticode.split.base import Fold
 from corticode.windows import Windows
 
@@ -116,7 +118,7 @@ class Worker:
             decoder.align(self.windows[fold.align].blind(decoder.uses))
         if len(fold.calibrate):
             decoder.calibrate(self.windows[fold.calibrate])
-        predictions = decoder.predictions(self.windows[fold.test])
+        predictions = _answers(decoder, self.windows[fold.test], one_by_one="trialwise" in fold.given)
         notes = {k: v for k, v in decoder.notes.items() if k != "history"}
         facts = {"time": seconds, "notes": notes, "history": decoder.notes.get("history", []), "yhat_kind": predictions.yhat_kind}
         arrays = {"yhat": predictions.yhat, "facts": _text(json.dumps(facts, allow_nan=False, default=float))}
@@ -147,7 +149,7 @@ class Worker:
 
     # -- features ---------------------------------------------------------------------------------------------
 
-    def features(self, encoder: Encoder, windows: Windows) -> np.ndarray:
+    def features(self, encoder: Encoder, windows: Windows) -> np.ndarray | Rows:
         """Return per-window features of these rows from the store; computed once for the whole data set."""
         if type(encoder).per_window is Encoder.per_window:
             return np.asarray(windows.X)
@@ -158,7 +160,7 @@ class Worker:
                     whole = Windows.open(windows.folder)
                     with one_thread(), store.writing(path) as tmp:
                         self.compute(encoder, whole, tmp, 0, len(whole))
-        return np.load(path, mmap_mode="r", allow_pickle=False)[windows.rows]
+        return lazily(np.load(path, mmap_mode="r", allow_pickle=False), windows.rows)
 
     def features_path(self, encoder: Encoder) -> Path:
         """Return where the features of this encoder lie."""
@@ -192,6 +194,15 @@ def feature_key(encoder: Encoder, windows: Windows) -> str:
             "code": store.code_key(definer.__module__),
         }
     )
+
+
+def _answers(decoder: Decoder, asked: Windows, one_by_one: bool) -> Predictions:
+    """Return the answers for labelled windows; one by one, none can lean on the others (as an estimator of one's own might)."""
+    if not one_by_one:
+        return decoder.predictions(asked)
+    parts = [decoder.predictions(asked[[row]]) for row in range(len(asked))]
+    yhat = np.concatenate([part.yhat for part in parts])
+    return Predictions(yhat, parts[0].yhat_kind, asked.y, asked.meta, parts[0].classes)
 
 
 @contextlib.contextmanager
