@@ -117,7 +117,7 @@ def make_board(
         for m in [*(m for m in means.index if m not in failed), *failed]:
             done = m not in partial
             score = (
-                {}
+                {"score": None}
                 if m in failed
                 else {"score": means[m], "interval_low": means[m] - 0.4 * scale, "interval_high": means[m] + 0.4 * scale, "sd": scale}
             )
@@ -125,7 +125,7 @@ def make_board(
                 {"protocol": key, "pipeline": m, "model": m, "config_hash": "ab" * 8, "deterministic": True, "n_seeds": 1, **score, "n": n_people, "chance": chance,
                  "chance_low": chance * 0.94, "chance_high": chance * 1.06, "chance_95": chance * 1.05, "p": 0.001, "n_above": n_people - 2, "ece": 0.12, "brier": 0.3,
                  "itr": 4.2, "samples": 400, "channels": 22, "seconds": 12.3, "complete": done and m not in failed,
-                 "n_folds": 0 if m in failed else n_people if done else n_people // 2, "n_folds_expected": n_people, "ranked": m in ranked, "maximum": m == means[ranked].index[0],
+                 "n_folds": 0 if m in failed else n_people if done else n_people // 2, "n_folds_expected": n_people, "ranked": m in ranked, "maximum": m in ranked and m == means[ranked].index[0],
                  "chosen": 0.5, "failures": int(m in failed), "error": "ValueError: the covariance of row 3 is not positive definite" if m in failed else "",
                  "prepare_sees": "recording", "access": "online", "runs": f"outputs/{m}"}
             )  # fmt: skip

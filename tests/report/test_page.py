@@ -243,3 +243,56 @@ def test_people_and_folds_of_one_window_each_are_left_out_with_a_sentence(run_fo
     folder = changed(run_folder(), samples_test=1)
     text = written(folder)
     assert "Left out: each person and fold has one scored window" in text and "<td>S10</td>" not in text
+
+
+def test_a_partial_run_says_so_at_the_top_and_in_each_caption(run_folder):
+    text = written(run_folder(history=True, summary={"n_folds": 9, "n_folds_expected": 18}))
+    assert '<span class="badge">9 of 18 folds</span>' in text
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text)
+    assert len(captions) > 4 and all("9 of 18 folds." in caption for caption in captions)
+    assert "folds.</span>" not in written(run_folder())
+
+
+def test_failed_jobs_are_listed_by_their_error(run_folder):
+    failures = [{"model": "mdm", "fold": f"S{i}", "seed": None, "error": "<no> rank"} for i in range(8)]
+    failures.append({"model": "net", "fold": "S1", "seed": 2, "error": "worker died"})
+    text = written(run_folder(summary={"failures": failures}))
+    assert "9 jobs failed" in text and "<td>S0; S1; S2; S3; S4; S5 and 2 more</td><td>&lt;no&gt; rank</td>" in text
+    assert "<td>net</td><td>S1, seed 2</td><td>worker died</td>" in text
+
+
+def test_several_models_are_paired(run_folder):
+    text = written(run_folder(models=("mdm", "csp")))
+    assert "The best beside the others." in text and "The best beside the others." not in written(run_folder())
+
+
+@pytest.mark.parametrize("where", ["summary", "model"])
+def test_coverage_of_prediction_sets_names_the_worst(run_folder, where):
+    people = [{"subject": "S1", "coverage": 0.95}, {"subject": "S2", "coverage": 0.71}]
+    conformal = {"alpha": 0.1, "coverage": 0.83, "worst": 0.71, "mean_size": 1.25, "per_person": people}
+    told = {"conformal": conformal} if where == "summary" else {"models": {"mdm": {"headline": 0.5, "conformal": conformal}}}
+    text = written(run_folder(summary=told))
+    assert (
+        "83.0 % of the sets hold the truth, 90 % were wanted" in text and "The worst is S2 with 71.0 %" in text and "1.25 classes" in text
+    )
+
+
+def test_a_learning_curve_shows_what_more_people_bring(run_folder):
+    folder = run_folder(summary={"split": "learning_curve", "protocol": {"split_arguments": {"of": "subject"}}})
+    scores = pd.read_csv(folder / "scores.csv")
+    pd.concat([scores.assign(fold=scores["subject"] + f"/{n}") for n in (1, 2, 4)]).to_csv(folder / "scores.csv", index=False)
+    text = written(folder)
+    assert "What more people bring." in text and "people learned from" in text and "mean over all sizes" in text
+
+
+def test_a_deterministic_model_has_no_seed(run_folder):
+    folder = changed(run_folder(seeds=(0,)), seed="")
+    rows = pd.read_parquet(folder / "predictions.parquet")
+    rows.assign(seed=None).to_parquet(folder / "predictions.parquet")
+    text = written(folder)
+    assert "<dt>seed</dt>" not in text and "AUC 0." in text and "95 % of what guessing scores" in text
+
+
+def test_access_says_transductive_once(run_folder):
+    assert "<dd>transductive (all)</dd>" in written(run_folder(summary={"access": "transductive (all)"}))
+    assert "<dd>all (transductive)</dd>" in written(run_folder(summary={"access": "all"}))

@@ -51,3 +51,21 @@ def test_a_sheet_carries_no_date_and_no_maker():
     with svg.sheet("a", 2, 2) as drawn:
         drawn.figure.subplots().plot([0, 1])
     assert not re.search(r"20\d\d-\d\d|dc:date|matplotlib.org", drawn.svg)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a_very_long_name_that_begins_alike_1", "a_very_long_name_that_begins_alike_2"],
+        ["1_a_very_long_name_that_ends_alike", "2_a_very_long_name_that_ends_alike"],
+        [f"filter_bank_tangent_space_{i:02d}_with_riemannian_recentring" for i in range(25)],
+        ["x" * 40 + "a" + "y" * 40, "x" * 40 + "b" + "y" * 40, "z", "q" * 90],
+    ],
+)
+def test_short_names_still_differ(names):
+    short = svg.shorts(names, 14)
+    assert len(set(short)) == len(names) and max(map(len, short)) <= 14
+
+
+def test_short_names_stay_what_they_are():
+    assert svg.shorts(["S1", "S2", "S1"]) == ["S1", "S2", "S1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from corticode.report.ranking import Ranking
 
 _LONG = 15  # longer tables of tests are folded
 # columns that stand below the table where they are the same for all candidates
-_ALIKE = "chance|95 % of guesses|{many}|folds|seeds|access|preparation sees"
+_ALIKE = ("chance", "95 % of guesses", "folds", "seeds", "access", "preparation sees")
 
 
 def write(folder: str | Path) -> Path:
@@ -153,7 +154,7 @@ def _facts(protocol: dict[str, Any]) -> str:
     cells = [
         *((word, str(protocol.get(word) or "")) for word in ("data", "task", "unit", "split")),
         ("split arguments", str(protocol.get("split_arguments") or "").strip("{}").replace('"', "")),
-        ("access to the target", access + (" (transductive)" if table.transductive(access) and access != "transductive" else "")),
+        ("access to the target", table.told_access(access)),
         ("score", f"{table.spoken(protocol['metric'])} by {table.UNITS.get(protocol['level'], (protocol['level'],))[0]}"),
         ("protocol", protocol["protocol"]),
     ]
@@ -161,50 +162,56 @@ def _facts(protocol: dict[str, Any]) -> str:
 
 
 def _candidates(board: Ranking, protocol: dict[str, Any]) -> str:
-    """Return the table of all candidates; columns of which nothing is known are left out."""
+    """Return the table of all candidates; columns of which nothing is known are left out, those that are alike stand below."""
     rows = board.of("leaderboard", protocol["protocol"])
-    maximum = rows["maximum"] if "maximum" in rows else pd.Series(False, index=rows.index)
     many = table.UNITS["subject" if protocol["level"] == "pooled" else protocol["level"]][1]
-    columns: dict[str, list[str]] = {
-        "pipeline": [name + (" (best mean)" if top else "") for name, top in zip(rows["pipeline"], maximum, strict=True)],
+    columns = {
+        "pipeline": [
+            name + (" (best mean)" if top else "") for name, top in zip(rows["pipeline"], _get(rows, "maximum") == 1, strict=True)
+        ],
         table.spoken(protocol["metric"]): [table.number(v) for v in rows["score"]],
-        "sd": _numbers(rows, "sd"),
-        "95 % interval": [_interval(low, high) for low, high in zip(_get(rows, "interval_low"), _get(rows, "interval_high"), strict=True)],
-        "chance": _numbers(rows, "chance"),
-        "95 % of guesses": [_interval(low, high) for low, high in zip(_get(rows, "chance_low"), _get(rows, "chance_high"), strict=True)],
-        "95 % permuted": _numbers(rows, "chance_95"),
-        "p": [_p(v) for v in _get(rows, "p")],
-        many: _counts(rows, "n"),
-        f"{many} above chance": _counts(rows, "n_above"),
-        f"chosen by other {many}": ["" if pd.isna(v) else f"{100 * v:.0f} %" for v in _get(rows, "chosen")],
-        "folds": [f"{done:.0f} of {all_:.0f}" if pd.notna(all_) else "" for done, all_ in zip(_get(rows, "n_folds").fillna(0), _get(rows, "n_folds_expected"), strict=True)],
-        "seeds": _counts(rows, "n_seeds"),
-        "ECE": _numbers(rows, "ece"),
-        "Brier": _numbers(rows, "brier"),
-        "bit/min": ["" if pd.isna(v) else f"{v:.1f}" for v in _get(rows, "itr")],
-        "fit, s": ["" if pd.isna(v) else f"{v:.3g}" if v < 1000 else f"{v:.0f}" for v in _get(rows, "seconds")],
-        "kWh": ["" if pd.isna(v) else f"{v:.2g}" for v in _get(rows, "energy_kwh")],
+        "sd": _each(rows, "sd", table.number),
+        "95 % interval": _intervals(rows, "interval_low", "interval_high"),
+        "chance": _each(rows, "chance", table.number),
+        "95 % of guesses": _intervals(rows, "chance_low", "chance_high"),
+        "95 % permuted": _each(rows, "chance_95", table.number),
+        "p": _each(rows, "p", _p),
+        many: _each(rows, "n", "{:.0f}".format),
+        f"{many} above chance": _each(rows, "n_above", "{:.0f}".format),
+        f"chosen by other {many}": _each(rows, "chosen", lambda share: f"{100 * share:.0f} %"),
+        "folds": [_folds(row) for row in rows.to_dict("records")],
+        "seeds": _each(rows, "n_seeds", "{:.0f}".format),
+        "ECE": _each(rows, "ece", table.number),
+        "Brier": _each(rows, "brier", table.number),
+        "bit/min": _each(rows, "itr", "{:.1f}".format),
+        "fit, s": _each(rows, "seconds", lambda s: f"{s:.3g}" if s < 1000 else f"{s:.0f}"),
+        "kWh": _each(rows, "energy_kwh", "{:.2g}".format),
         "access": [str(protocol.get("access") or "")] * len(rows),
         "preparation sees": list(rows["prepare_sees"]) if "prepare_sees" in rows else [""] * len(rows),
-    }  # fmt: skip
+    }
     known = {name: cells for name, cells in columns.items() if any(cell not in ("", "–") for cell in cells)}
-    alike = {name: cells[0] for name, cells in known.items() if name in _ALIKE.format(many=many).split("|") and len(set(cells)) == 1}
+    alike = {name: cells[0] for name, cells in known.items() if name in (*_ALIKE, many) and len(set(cells)) == 1}
     told = {name: cells for name, cells in known.items() if name not in alike}
     grid = markup.grid(list(told), list(zip(*told.values(), strict=True)), attributes=' class="dense"')
     same = "; ".join(f"{name} {cell}" for name, cell in alike.items())
     return grid + (f'<p class="alike">{escape(f"The same for all: {same}.")}</p>' if same else "")
 
 
+def _folds(row: dict[str, Any]) -> str:
+    done, expected = row.get("n_folds"), row.get("n_folds_expected")
+    return "" if pd.isna(expected) else f"{0 if pd.isna(done) else done:.0f} of {expected:.0f}"
+
+
 def _get(rows: pd.DataFrame, name: str) -> pd.Series:
     return rows[name] if name in rows else pd.Series(float("nan"), index=rows.index)
 
 
-def _numbers(rows: pd.DataFrame, name: str) -> list[str]:
-    return ["" if pd.isna(v) else table.number(v) for v in _get(rows, name)]
+def _each(rows: pd.DataFrame, name: str, words: Callable[[float], str]) -> list[str]:
+    return ["" if pd.isna(value) else words(value) for value in _get(rows, name)]
 
 
-def _counts(rows: pd.DataFrame, name: str) -> list[str]:
-    return ["" if pd.isna(v) else f"{v:.0f}" for v in _get(rows, name)]
+def _intervals(rows: pd.DataFrame, low: str, high: str) -> list[str]:
+    return [_interval(a, b) for a, b in zip(_get(rows, low), _get(rows, high), strict=True)]
 
 
 def _p(value: float) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 from corticode.report import table
 from corticode.report.answer import classes_of
 
+_WINDOW = ("dataset", "site", "subject", "session", "run", "recording", "trial", "onset_s")  # what tells one window from another
 COUNTED = ("accuracy", "balanced_accuracy")  # metrics whose guesses follow a binomial distribution
 
 
@@ -63,9 +64,8 @@ def bounds(
         return None
     if metric == "balanced_accuracy" and predictions is not None and level in table.IDENTITY and classes_of(predictions):
         rows = predictions.assign(unit=table.unit_names(predictions, level))
-        for column in ("model", "seed"):  # the windows are the same for all of them
-            if column in rows:
-                rows = rows[rows[column].astype(str) == str(rows[column].iloc[0])]
+        # models, seeds and sizes of a learning curve are asked about the same windows
+        rows = rows.drop_duplicates([name for name in _WINDOW if name in rows])
         counts = rows.groupby(["unit", rows["y"].astype(str)]).size().unstack(fill_value=0)
         return pd.Series({unit: bound(row.to_numpy(), chance) for unit, row in counts.iterrows()})
     units = table.per_unit(scores, level)

@@ -122,7 +122,7 @@ def _pairs(protocol: dict[str, Any], rows: pd.DataFrame, people: pd.DataFrame) -
     level = protocol["level"] if protocol["level"] != "pooled" else "subject"
     drawn = pair.pairs(values, table.spoken(protocol["metric"]), bool(protocol.get("lower_is_better")), _chance(rows), level)
     if drawn:
-        words = f"A line is one {_LEVELS[level]}: blue where the one with the best mean is the better of the two, orange and dashed where it is not; black is the mean."
+        words = f"A line is one {_LEVELS[level]}: blue where the one with the best mean is the better of the two, orange and dashed where it is not; thick is the mean."
         yield Picture(drawn, "The best mean beside those that follow.", words, full=True)
 
 
@@ -186,8 +186,9 @@ def _square(tests: pd.DataFrame, order: list[str]) -> tuple[pd.DataFrame, pd.Dat
 def over_data_sets(ranking: Ranking, family: str) -> Iterator[Picture]:
     """Yield what several data sets say together: effects of the best over those that follow, then ranks and tests."""
     members = ranking.protocols[ranking.protocols["family"] == family]
-    tests = ranking.tests[ranking.tests["family"] == family]
-    together, apart = tests[tests["protocol"] == ""], tests[tests["protocol"] != ""]
+    tests = ranking.tests
+    together = tests[(tests["protocol"] == "") & (_column(tests, "family") == family)]
+    apart = tests[tests["protocol"].isin(members["protocol"])]
     ranks = ranking.ranks[(ranking.ranks["protocol"] == "") & (_column(ranking.ranks, "family") == family)]
     titles = members.set_index("protocol")["data"].to_dict()
     leader = ranks.sort_values("rank")["pipeline"].iloc[0] if len(ranks) else together["first"].iloc[0] if len(together) else None

@@ -103,6 +103,8 @@ def _scores(path: Path) -> pd.DataFrame:
         raise ValueError(f"{file} has no column {', '.join(absent)}: its columns are {', '.join(scores)}")
     for name in set(_NUMBERS) & set(scores):
         scores[name] = pd.to_numeric(scores[name].replace("", None), errors="coerce")
+    if "seed" in scores:  # beside a model that has none the others' become fractions
+        scores["seed"] = scores["seed"].str.removesuffix(".0")
     if not scores["score"].notna().any():
         raise ValueError(f"{file} holds no score: no fold has finished")
     return scores
@@ -122,6 +124,10 @@ def _predictions(file: Path) -> pd.DataFrame:
     table = pd.read_parquet(file)
     if not {"y", "yhat"} <= set(table):
         raise ValueError("it has no columns y and yhat")
+    if "seed" in table:  # a model that is deterministic has none
+        table = table.assign(
+            seed=["" if pd.isna(seed) else f"{seed:g}" if isinstance(seed, float) else str(seed) for seed in table["seed"]]
+        )
     return table.dropna(subset=["y", "yhat"])
 
 

@@ -101,23 +101,27 @@ def _pairs(run: Run) -> Iterator[Picture]:
     drawn = pair.pairs(values, table.spoken(metric), table.lower_is_better(metric), s.get("chance"), level)
     if drawn:
         most = "" if len(values.columns) <= 6 else " The five next best are shown."
-        words = f"A line is one {one}: blue where the model with the best mean is the better of the two, orange and dashed where it is not; black is the mean.{most}"
+        words = f"A line is one {one}: blue where the model with the best mean is the better of the two, orange and dashed where it is not; thick is the mean.{most}"
         yield Picture(drawn, "The best beside the others.", words, full=True)
 
 
 def _growth(run: Run) -> Iterator[Picture]:
-    """Yield the learning curve of a split that trains on parts of growing size."""
+    """Yield the learning curve of a split whose folds are named by what they learn from: 'S3/8'."""
     s = run.summary
-    if str(s.get("split")) != "learning_curve" or "samples" not in run.scores:
+    level = table.finest(run.scores, s["metric"]) if s.get("split") == "learning_curve" and "fold" in run.scores else None
+    if level is None:
         return
-    level = table.finest(run.scores, s["metric"])
-    rows = run.scores[(run.scores["level"] == level) & (run.scores["metric"] == s["metric"])] if level else run.scores[:0]
-    rows = rows.assign(unit=table.unit_names(rows, level), size=rows["samples"]).dropna(subset=["score", "size"]) if level else rows
-    drawn = growth.learning_curve(rows, table.spoken(s["metric"]), s.get("chance")) if len(rows) else None
+    rows = run.scores[(run.scores["level"] == level) & (run.scores["metric"] == s["metric"])]
+    size = pd.to_numeric(rows["fold"].str.extract(r"/(\d+)$")[0])
+    rows = rows.assign(unit=table.unit_names(rows, level), size=size).dropna(subset=["score", "size"])
+    people = ((s.get("protocol") or {}).get("split_arguments") or {}).get("of", "subject") == "subject"
+    what, one = "people" if people else "trials per class", table.UNITS[level][1]
+    drawn = growth.learning_curve(rows, f"{what} learned from", table.spoken(s["metric"]), s.get("chance")) if len(rows) else None
     if drawn:
-        one = table.UNITS[level][1]
-        words = f"Mean over {one}; the field is its standard error. The dashed line is chance."
-        yield Picture(drawn, "What more training rows bring.", words, full=False)
+        words = (
+            f"Mean over {one}, with its standard error as a field; every size is asked about the same test rows. The dashed line is chance."
+        )
+        yield Picture(drawn, f"What more {what} bring.", f"{words} The headline is the mean over all sizes.")
 
 
 def _coverage(run: Run) -> Iterator[Picture]:
@@ -157,7 +161,7 @@ def _single(run: Run, rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def _rows(run: Run) -> str:
     unit = run.summary.get("unit", "window")
-    seeds = run.predictions["seed"].nunique() if "seed" in run.predictions else 1
+    seeds = len(set(run.predictions["seed"]) - {""}) if "seed" in run.predictions else 1
     return f"test {unit}s of all folds" + (f" and {seeds} seeds" if seeds > 1 else "")
 
 

@@ -193,7 +193,7 @@ def _facts(run: Run) -> str:
         ("model", table.joined(s.get("model") or "") if not names else f"{len(names)} models" if len(names) > 3 else ", ".join(names)),
         ("data", table.joined(s.get("data") or "")),
         ("split", table.joined(s.get("split") or "")),
-        ("access to the target", access + (" (transductive)" if table.transductive(access) and access != "transductive" else "")),
+        ("access to the target", table.told_access(access)),
         ("preparation sees", _told(run.scores, "prepare_sees")),
         ("checkpoint chosen by", _selection(run)),
         ("folds", "" if folds is None else f"{folds} of {expected}" if expected is not None else folds),

@@ -51,6 +51,11 @@ def transductive(access: str | None) -> bool:
     return "transductive" in words or "all" in words
 
 
+def told_access(access: str) -> str:
+    """Return the words for what was available of the target, with 'transductive' where they do not say it themselves."""
+    return access + (" (transductive)" if transductive(access) and "transductive" not in access else "")
+
+
 def number(value: float | None, like: float | None = None) -> str:
     """Return a score with three decimals, fewer where it (or `like`, the largest beside it) is large; a dash for none."""
     if value is None or not math.isfinite(value):
@@ -95,9 +100,11 @@ def per_unit(scores: pd.DataFrame, level: str = "subject") -> pd.DataFrame:
 
 def per_seed(scores: pd.DataFrame, level: str = "subject") -> pd.DataFrame:
     """Return `per_unit` of each seed alone, with a column seed; empty where no model ran with several seeds."""
-    if "seed" not in scores or scores.loc[scores["level"] == level, "seed"].nunique() < 2:
+    rows = scores[scores["level"] == level]
+    rows = rows[rows["seed"].astype(str) != ""] if "seed" in rows else rows[:0].assign(seed="")
+    if rows["seed"].nunique() < 2:
         return pd.DataFrame(columns=["unit", "model", "metric", "score", "windows", "rows", "seed"])
-    return pd.concat([per_unit(rows, level).assign(seed=seed) for seed, rows in scores.groupby("seed", sort=False)], ignore_index=True)
+    return pd.concat([per_unit(part, level).assign(seed=seed) for seed, part in rows.groupby("seed", sort=False)], ignore_index=True)
 
 
 def unit_names(rows: pd.DataFrame, level: str) -> pd.Series:

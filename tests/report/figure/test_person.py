@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 
 from corticode.report import folder
@@ -54,3 +55,15 @@ def test_names_are_text_and_never_formulas(run_folder, texts):
 def test_the_same_numbers_make_the_same_bytes(run_folder):
     run = folder.read(run_folder())
     assert person.people(run.scores, run.summary) == person.people(run.scores, run.summary)
+
+
+def test_seeds_are_drawn_beside_their_mean(run_folder):
+    one, three = (folder.read(run_folder(seeds=seeds)) for seeds in ((0,), (0, 1, 2)))
+    marks = [person.people(run.scores, run.summary).count("<use ") for run in (one, three)]
+    assert marks[1] == marks[0] + 3 * 3  # three people
+
+
+def test_the_field_of_guesses_grows_the_axis(run_folder, texts):
+    run = folder.read(run_folder())
+    bounds = pd.Series({"S1": 0.7, "S2": 0.7, "S10": 0.98})
+    assert "0.9" in " ".join(texts(person.people(run.scores, run.summary, bounds=bounds)))

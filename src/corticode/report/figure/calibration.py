@@ -61,8 +61,8 @@ def _sizes(ax, sure: np.ndarray, n: np.ndarray, i: int, n_bins: int, alone: bool
     left = (np.ceil(sure * n_bins) - 1) / n_bins
     ax.bar(left, n, width=1 / n_bins, align="edge", color=PALETTE[0], alpha=0.6, edgecolor=PAPER, linewidth=0.8)
     ax.margins(y=0.45)
-    # numbers of four letters and more stand upright, or neighbours would touch
-    size = {"fontsize": 6.5, "rotation": 90 if n.max() > 99 else 0}
+    # long numbers stand upright where bars are narrow, or neighbours would touch
+    size = {"fontsize": 6.5, "rotation": 90 if n.max() > 99 and len(n) > 8 else 0}
     for x, count in zip(left, n, strict=True):
         ax.annotate(str(count), (x + 0.5 / n_bins, count), (0, 2), textcoords="offset points", ha="center", va="bottom", color=INK, **size)
 

@@ -1,4 +1,4 @@
-"""Learning curve: the score against the number of windows that were trained on."""
+"""Learning curve: the score against what was learned from."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import pandas as pd
 from corticode.report.svg import MUTED, PAPER, look, sheet, short
 
 
-def learning_curve(points: pd.DataFrame, metric: str, chance: float | None = None) -> str | None:
-    """Draw the mean score of people against the size of the training set, with its standard error.
+def learning_curve(points: pd.DataFrame, what: str, metric: str, chance: float | None = None) -> str | None:
+    """Draw the mean score of people against the number of people or trials that were learned from, with its standard error.
 
     Parameters
     ----------
     points : DataFrame
-        Columns model, unit, size (windows trained on), score: one row per person and size.
+        Columns model, unit, size, score: one row per person and size.
+    what : str
+        What a size counts: 'people learned from'.
     metric : str
         As it is spoken.
     chance : float or None
@@ -27,7 +29,7 @@ def learning_curve(points: pd.DataFrame, metric: str, chance: float | None = Non
     if points["size"].nunique() < 2:
         return None
     models = list(dict.fromkeys(points["model"]))
-    with sheet("growth", 6.5, 3.6 + 0.19 * len(models)) as drawn:
+    with sheet("growth", 4.7, 4.4 + 0.19 * len(models)) as drawn:
         ax = drawn.figure.subplots()
         for i, model in enumerate(models):
             means = (
@@ -47,7 +49,7 @@ def learning_curve(points: pd.DataFrame, metric: str, chance: float | None = Non
             ax.set_xscale("log")
             ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
             ax.minorticks_off()
-        ax.set(xlabel="windows trained on" + (" (logarithmic)" if ax.get_xscale() == "log" else ""), ylabel=metric)
+        ax.set(xlabel=what + (" (logarithmic)" if ax.get_xscale() == "log" else ""), ylabel=metric)
         if len(models) > 1:
             ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, borderpad=0)
         ax.grid()

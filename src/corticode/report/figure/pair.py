@@ -45,6 +45,9 @@ def pairs(
             if chance is not None:
                 ax.axhline(chance, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
             ax.grid(axis="y")
+        longest = max(len(names[other]) for other in others) + len(names[order[0]])
+        for ax in panels:
+            ax.tick_params(axis="x", rotation=0 if longest <= 16 else 90)
         panels[0].set_ylabel(metric + (" (lower is better)" if lower_is_better else ""))
     return drawn.svg
 
@@ -59,7 +62,7 @@ def _panel(ax, both: pd.DataFrame, names: list[str], lower_is_better: bool, leve
                 markersize=3.2 if few else 2, markeredgewidth=0)  # fmt: skip
     ax.plot([0, 1], both.mean(), color=INK, linewidth=2, marker="D", markersize=5.5, markeredgecolor=PAPER, zorder=3)
     ax.set_xlim(-0.35, 1.35)
-    ax.set_xticks([0, 1], names, rotation=0 if sum(map(len, names)) <= 16 else 90)
+    ax.set_xticks([0, 1], names)
     ahead = sign * (both.iloc[:, 1].mean() - both.iloc[:, 0].mean())
     who = UNITS[level][len(both) != 1]
     ax.set_title(f"{number(ahead)} better,\n{int((change > 0).sum())} of {len(both)} {who}", loc="center", fontsize=8.5)
