@@ -218,7 +218,10 @@ def planned(sentence: Sentence, n_workers: int, shelf: dict[str, Windows], comma
         cfg = {**cfg, "data": {"own": windows.key}, "prepare": None, "choices": {**cfg.get("choices", {}), "data": "own", "prepare": None}}
     task, split, aligner = (catalogue.make(cfg[word]) for word in ("task", "split", "align"))
     labelled = task.label(windows)
-    folds = split.folds(labelled.meta, labelled.y, aligner.access, aligner.n_align, overlap=bool(labelled.info.get("overlap")))
+    reach = labelled.reach_s
+    folds = split.folds(
+        labelled.meta, labelled.y, aligner.access, aligner.n_align, overlap=bool(labelled.info.get("overlap")), length_s=reach[1] - reach[0]
+    )
     guard(cfg, labelled)
     recipes = recipes_of(
         cfg, sentence.model, labelled, sentence.folder, classes=task.classes, uses=tuple(task.uses), default_head=task.default_head
