@@ -247,7 +247,7 @@ def test_test_labels_do_not_change_answers(model, align, kept, tmp_path):
 @pytest.mark.parametrize("model, align", PATHS)
 def test_test_rows_are_not_loaded_while_learning(model, align, kept, tmp_path, monkeypatch):
     loaded, learning = [], []
-    read, fit, features = Windows.X.fget, Decoder.fit, Worker.features
+    read, later, fit, features = Windows.X.fget, Windows.lazy.fget, Decoder.fit, Worker.features
 
     def fit_watched(self, source):
         learning.append(True)
@@ -266,6 +266,7 @@ def test_test_rows_are_not_loaded_while_learning(model, align, kept, tmp_path, m
 
     # the store computes what depends on one window alone for all rows, and hands out those asked for
     monkeypatch.setattr(Windows, "X", property(noted(read)))
+    monkeypatch.setattr(Windows, "lazy", property(noted(later)))
     monkeypatch.setattr(Worker, "features", noted(features))
     monkeypatch.setattr(Decoder, "fit", fit_watched)
     [fold] = LOSO().folds(kept.meta, kept.y)[-1:]

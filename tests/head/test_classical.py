@@ -101,7 +101,7 @@ def test_deterministic_and_loads_to_bit_equal_answers(head_and_data):
     new, data = head_and_data
     Z, y, meta = data(3)
     head = new().fit(Z, y, meta, 3)
-    assert head.deterministic
+    assert head.deterministic == (not isinstance(head, Estimator))  # a forest's trees are its seed's
     np.testing.assert_array_equal(new().fit(Z, y, meta, 3).predict(Z), head.predict(Z))
     # arrays come back contiguous, and what was a number as an array of one
     state = {name: np.ascontiguousarray(value) for name, value in head.state().items()}

@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 
 from corticode.encoder.covariance import Covariance, check_shape
-from corticode.errors import BrokenDataError
+from corticode.errors import BrokenDataError, SentenceError
 from corticode.layer import spd
+from corticode.layer.matrix import blocks
 from corticode.space import Space
+
+CONTRASTS = ("others", "joint")
 
 
 class CSP(Covariance):
@@ -21,8 +24,7 @@ class CSP(Covariance):
     Representation: [n, bands * n_components], log unit².
     Parameters: n_components filters per band.
     Source: Koles 1991; Blankertz et al. 2008, IEEE Signal Proc. Mag. 25(1). Two classes are checked against pyriemann's
-    CSP to 1e-8 (up to sign). More classes: each against the mean of the others (Dornhege et al. 2004), and the classes
-    give their best sources in turn, so a multiple of the number of classes treats them alike.
+    CSP to 1e-8 (up to sign), more classes with contrast 'joint' too.
 
     Parameters
     ----------
@@ -33,6 +35,16 @@ class CSP(Covariance):
     metric : str
         Mean of a class's matrices: 'euclid' (the variance of all its windows), 'riemann' or 'logeuclid', which strong
         windows and people sway less.
+    contrast : str
+        How three or more classes are set apart. 'others': each against the mean of the others (Dornhege et al. 2004), and
+        the classes give their best sources in turn, so a multiple of the number of classes treats them alike. 'joint':
+        the class means are diagonalised together as well as may be, and the sources with the largest mutual information
+        with the class are kept (Grosse-Wentrup and Buss 2008, IEEE TBME 55(8)): what pyriemann and MOABB do.
+
+    Raises
+    ------
+    SentenceError
+        The contrast is unknown.
 
     Attributes
     ----------
@@ -48,9 +60,12 @@ class CSP(Covariance):
         order: int = 4,
         scale: str = "none",
         metric: str = "euclid",
+        contrast: str = "others",
     ):
         super().__init__(estimator, bands_hz, order, scale)
-        self.n_components, self.metric = int(n_components), metric
+        if contrast not in CONTRASTS:
+            raise SentenceError(f"CSP contrast {contrast!r} is unknown: pick one of {', '.join(CONTRASTS)}")
+        self.n_components, self.metric, self.contrast = int(n_components), metric, contrast
         self.filters_: np.ndarray | None = None
         self.patterns_: np.ndarray | None = None
 
@@ -62,12 +77,15 @@ class CSP(Covariance):
         BrokenDataError
             The fit rows hold one class only.
         """
-        classes = np.unique(y)
+        classes, counts = np.unique(y, return_counts=True)
         if len(classes) < 2:
             raise BrokenDataError("CSP contrasts classes, and the fit rows hold one only: choose another split= or more data")
         C = self.banded(features)
         means = np.stack([spd.mean(C[y == label], self.metric) for label in classes], axis=1)
-        found = [contrast(of_band, self.n_components) for of_band in means]
+        if self.contrast == "joint" and len(classes) > 2:
+            found = [jointly(of_band, spd.mean(of_band, self.metric), counts / len(y), self.n_components) for of_band in means]
+        else:
+            found = [against_others(of_band, self.n_components) for of_band in means]
         self.filters_ = np.stack([filters for filters, _ in found])
         self.patterns_ = np.stack([patterns for _, patterns in found])
         return self
@@ -77,7 +95,9 @@ class CSP(Covariance):
         C = self.banded(features)
         channels = self.filters_.shape[-1]
         check_shape(C, (len(self.filters_), channels, channels))
-        variance = ((self.filters_ @ C) * self.filters_).sum(axis=-1)
+        variance = np.empty((len(C), *self.filters_.shape[:2]))
+        for block in blocks(C):
+            variance[block] = ((self.filters_ @ C[block]) * self.filters_).sum(axis=-1)
         return np.log(variance).reshape(len(C), -1)
 
     def patterns(self, head: Any) -> dict[str, Any] | None:
@@ -92,7 +112,7 @@ class CSP(Covariance):
         }
 
 
-def contrast(means: np.ndarray, n_components: int) -> tuple[np.ndarray, np.ndarray]:
+def against_others(means: np.ndarray, n_components: int) -> tuple[np.ndarray, np.ndarray]:
     """Return filters and patterns [n_components, c] of the sources that set class means [classes, c, c] apart."""
     pairs = [(means[1], means[0])] if len(means) == 2 else [(M, np.delete(means, k, axis=0).mean(axis=0)) for k, M in enumerate(means)]
     found = [_extremes(M, rest) for M, rest in pairs]
@@ -109,3 +129,67 @@ def _extremes(M: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     vectors = vectors[:, np.argsort(-np.abs(share - 0.5), kind="stable")]
     # the filters are orthonormal in M + rest, so the inverse of their matrix needs no inversion
     return vectors.T, ((M + rest) @ vectors).T
+
+
+def jointly(means: np.ndarray, total: np.ndarray, share: np.ndarray, n_components: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return filters and patterns [n_components, c] of the sources that tell most about the class, of jointly diagonalised means.
+
+    I = -sum(p log(sigma)) - 3/16 (sum(p (sigma^4 - 1)))^2,  sigma^2 a source's variance in a class of share p, 1 in all
+
+    Parameters
+    ----------
+    means : float array [classes, c, c]
+    total : float array [c, c]
+        Mean of the means: sources have variance 1 there.
+    share : float array [classes]
+        Of the classes among the fit rows.
+    n_components : int
+    """
+    filters = diagonaliser(means)
+    filters /= np.sqrt(np.einsum("ic,cd,id->i", filters, total, filters))[:, None]
+    variance = np.einsum("ic,kcd,id->ki", filters, means, filters)
+    told = -share @ np.log(variance) / 2 - 3 / 16 * (share @ (variance**2 - 1)) ** 2
+    order = np.argsort(-told, kind="stable")[:n_components]
+    return filters[order], np.linalg.inv(filters).T[order]
+
+
+def diagonaliser(C: np.ndarray, tol: float = 1e-9, max_iter: int = 300) -> np.ndarray:
+    """Return V [c, c] that makes V C_k V' as diagonal as may be for all positive definite C [k, c, c] at once.
+
+    V <- (1 + E) V lowers mean(log det diag(V C_k V')) - 2 log |det V|, E from the curvature of each pair of sources alone
+
+    Source
+    ------
+    Criterion: Pham 2001, SIAM J. Matrix Anal. 22(4). Steps: Ablin, Cardoso, Gramfort 2019, ESANN ("Beyond Pham's
+    algorithm for joint diagonalization"). Checked against pyriemann's ajd_pham (tests/encoder/test_csp.py).
+    """
+    V = spd.whitener(C.mean(axis=0))
+    D, loss = V @ C @ V.T, np.inf
+    for _ in range(max_iter):
+        variance = np.einsum("kii->ki", D)
+        G = (D / variance[:, :, None]).mean(axis=0)
+        np.fill_diagonal(G, 0.0)
+        if np.abs(G).max() < tol:
+            break
+        bend = (variance[:, None, :] / variance[:, :, None]).mean(axis=0)
+        # where two sources have one ratio of variances in all matrices, any mixture of them is as diagonal
+        E = -(bend.T * G - G.T) / np.maximum(bend * bend.T - 1, 1e-9)
+        E /= np.maximum(1, np.maximum(np.abs(E), np.abs(E.T)) / 0.3)  # nor is it worth a long way
+        step, loss = 1.0, _undiagonal(D, np.eye(len(V)))
+        while step > 1e-6:
+            change = np.eye(len(V)) + step * E
+            moved = _undiagonal(D, change)
+            if moved < loss:
+                break
+            step /= 2
+        else:
+            break
+        V = change @ V
+        D = V @ C @ V.T
+    return V
+
+
+def _undiagonal(D: np.ndarray, V: np.ndarray) -> float:
+    """Return mean(log det diag(V D_k V')) - 2 log |det V|."""
+    variance = np.einsum("ic,kcd,id->ki", V, D, V, optimize=True)
+    return float(np.log(variance).sum(axis=1).mean() - 2 * np.linalg.slogdet(V)[1])

@@ -31,7 +31,7 @@ def mean(C: np.ndarray, metric: str = "riemann") -> np.ndarray:
     if metric == "riemann":
         return mean_riemann(C)
     if metric == "euclid":
-        return np.mean(C, axis=0, dtype=np.float64)
+        return _arithmetic(C)
     return expm(sum(spectral(C[block], np.log, first=block.start)[0].sum(axis=0) for block in blocks(C)) / len(C))
 
 
@@ -111,7 +111,7 @@ def _start(C: np.ndarray) -> np.ndarray:
     From there 2 tanh(log(L) / 2) = 2 - 4 (L + 1)^-1, by 4/3 as both together, (4 tanh(x / 2) + sinh(x)) / 3 = x + x^5 / 120.
     """
     try:
-        G = geodesic(np.mean(C, axis=0, dtype=np.float64), np.linalg.inv(_mean_inverse(C)), 0.5)
+        G = geodesic(_arithmetic(C), np.linalg.inv(_mean_inverse(C)), 0.5)
         root = spectral(G, np.sqrt)[0]
         T = 4 / 3 * (np.eye(len(G)) - 2 * root @ _mean_inverse(C, G) @ root)
         return symmetrised(root @ expm(symmetrised(T)) @ root)
@@ -119,7 +119,11 @@ def _start(C: np.ndarray) -> np.ndarray:
         for block in blocks(C):  # name the window; the message of a mean would not
             values = np.linalg.eigvalsh(C[block])
             refuse_rank(values, values[..., 0] > FULL_RANK * values[..., -1], block.start)
-        return np.mean(C, axis=0, dtype=np.float64)
+        return _arithmetic(C)
+
+
+def _arithmetic(C: np.ndarray) -> np.ndarray:
+    return sum(C[block].sum(axis=0, dtype=np.float64) for block in blocks(C)) / len(C)
 
 
 def _mean_inverse(C: np.ndarray, plus: np.ndarray | float = 0.0) -> np.ndarray:
