@@ -149,6 +149,44 @@ def test_without_spanning_events_there_is_no_event_column(signal):
     assert list(table.columns) == ["trial", "onset_s"]
 
 
+def cues(*lines):
+    return pd.DataFrame(lines, columns=["onset_s", "duration_s", "event"])
+
+
+def test_every_window_is_idle_or_bears_what_fills_it(signal_of):
+    """Half of a window is enough by default; a window of two events bears the one that fills more of it, of equals the later."""
+    signal = signal_of(joint_s=None).replace(events=cues([3.0, 3.0, "left"], [6.0, 2.0, "right"]))
+    X, table = Sliding(2, 1, idle="nothing")(signal)
+    assert len(X) == 15  # of 16 s, none is left out
+    events = dict(zip(table["onset_s"], table["event"], strict=True))
+    assert [events[s] for s in range(9)] == ["nothing", "nothing", "left", "left", "left", "right", "right", "right", "nothing"]
+    _, whole = Sliding(2, 1, idle="nothing", share=1.0)(signal)
+    assert list(whole["onset_s"][whole["event"] != "nothing"]) == [3.0, 4.0, 6.0]
+
+
+def test_idle_stretches_and_events_are_trials(signal_of):
+    signal = signal_of(joint_s=None).replace(events=cues([3.0, 3.0, "left"], [8.0, 3.0, "left"]))
+    _, table = Sliding(1, 0.5, idle="nothing")(signal)
+    per_trial = table.groupby("trial")["event"].agg(["first", "nunique"])
+    assert list(per_trial["first"]) == ["nothing", "left", "nothing", "left", "nothing"] and (per_trial["nunique"] == 1).all()
+    assert list(table["onset_s"]) == sorted(table["onset_s"]) and table["trial"].is_monotonic_increasing
+
+
+def test_what_of_a_cue_counts_can_be_said(signal_of):
+    signal = signal_of(joint_s=None).replace(events=cues([4.0, 0.0, "left"], [10.0, 0.0, "rest"]))
+    _, table = Sliding(1, 1, idle="nothing")(signal)
+    assert set(table["event"]) == {"nothing"} and "no event lasts" in notes(table)
+    _, table = Sliding(1, 1, idle="nothing", after_s=[1, 3], events=["left"])(signal)
+    assert list(table["onset_s"][table["event"] == "left"]) == [5.0, 6.0] and "rest" not in set(table["event"])
+    assert "no event lasts" not in notes(table) and Sliding(1, 1, idle="x").reach_s == (0.0, 1.0)
+
+
+def test_idle_that_makes_no_sense_is_refused():
+    for wrong in (dict(share=0), dict(share=1.5), dict(after_s=[3, 1]), dict(after_s=[1])):
+        with pytest.raises(SentenceError, match=next(iter(wrong))):
+            Sliding(1, 1, idle="x", **wrong)
+
+
 def test_too_short_a_recording_says_so(signal):
     X, table = Sliding(60, 60)(signal)
     assert X.shape == (0, 11, 7680) and "longest continuous stretch lasts 8 s" in notes(table)

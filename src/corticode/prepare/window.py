@@ -121,16 +121,25 @@ class Sliding(Cut):
     stop_s : float or None, s
         Where to stop; None takes all.
     events : list of str or None
-        Only windows that lie inside one of these events (a sleep stage, a block of a task); None takes all windows.
+        Only windows that lie inside one of these events (a sleep stage, a block of a task); None takes all windows. With
+        `idle` no window is left out: `events` are those that count, and all else is idle.
     reject_uv, flat_uv : float or None, µV
         Drop windows in which a channel's highest and lowest sample are further apart, or closer, than this.
+    idle : str or None
+        Name of the class of windows in which nothing asked for happens, as a decoder in use meets them: every window bears
+        the event that fills at least `share` of it (the one that fills most; the later one of two alike), else this.
+    share : float
+        Of a window, above 0 and up to 1. Looked at only with `idle`.
+    after_s : [from_s, to_s] or None, s
+        With `idle`: what of an event counts, from its onset (a cue's imagery: [0.5, 3.5]); None takes its own duration.
 
     Returns
     -------
     X : float32 array [n, channels, times]
     table : DataFrame [n]
         trial (number of the window), onset_s (of the window, in the session); where events last as long as a window,
-        event and its further columns, of the shortest event that the window lies in (None outside of any).
+        event and its further columns, of the shortest event that the window lies in (None outside of any). With `idle`, a
+        trial is a run of windows that bear one and the same event, or of idle ones between two events.
 
     Raises
     ------
@@ -147,6 +156,9 @@ class Sliding(Cut):
         events: Sequence[str] | None = None,
         reject_uv: float | None = None,
         flat_uv: float | None = None,
+        idle: str | None = None,
+        share: float = 0.5,
+        after_s: Sequence[float] | None = None,
     ):
         self.length_s = float(length_s)
         self.step_s = float(step_s)
@@ -157,11 +169,23 @@ class Sliding(Cut):
         self.flat_uv = number(flat_uv)
         if not (self.length_s > 0 and self.step_s > 0):
             raise SentenceError(f"prepare.window has length_s={length_s} and step_s={step_s}: wanted both above 0")
+        self.idle = None if idle is None else str(idle)
+        self.share = float(share)
+        self.after_s = None if after_s is None else [float(second) for second in after_s]
+        if not 0 < self.share <= 1:
+            raise SentenceError(f"prepare.window.share={share}: wanted a share of the window above 0 and up to 1")
+        if self.after_s is not None and (len(self.after_s) != 2 or not self.after_s[1] > self.after_s[0]):
+            raise SentenceError(f"prepare.window.after_s={after_s}: wanted [from_s, to_s] after the onset, such as [0.5, 3.5]")
 
     @property
     def overlap(self) -> bool:
         """True when the step is shorter than the window."""
         return self.step_s < self.length_s
+
+    @property
+    def reach_s(self) -> tuple[float, float]:
+        """The window itself."""
+        return 0.0, self.length_s
 
     def __call__(self, signal: Signal) -> tuple[np.ndarray, pd.DataFrame]:
         sfreq = signal.space.sfreq
@@ -173,6 +197,9 @@ class Sliding(Cut):
             notes.append(f"no window: the longest continuous stretch lasts {longest:g} s, a window {self.length_s:g} s")
         table = pd.DataFrame({"trial": np.arange(len(first)), "onset_s": first / sfreq + signal.start_s})
         events = signal.events[signal.events["event"].isin(self.events)] if self.events else signal.events
+        if self.idle is not None:
+            table, said = self._with_idle(table, events, first / sfreq)
+            return _judged(signal, _gathered(signal, first, n_times), table, self.reject_uv, self.flat_uv, [*notes, *said])
         around = _spanning(_outcomes(events), events["duration_s"].to_numpy(dtype=float), first / sfreq, self.length_s, sfreq)
         table = table.join(around)
         if self.events:
@@ -181,6 +208,21 @@ class Sliding(Cut):
                 notes.append(f"no window lies inside an event named {' or '.join(self.events)} ({_names(signal.events)})")
             table, first = table[inside], first[inside]
         return _judged(signal, _gathered(signal, first, n_times), table, self.reject_uv, self.flat_uv, notes)
+
+    def _with_idle(self, table: pd.DataFrame, events: pd.DataFrame, start_s: np.ndarray) -> tuple[pd.DataFrame, list[str]]:
+        """Return the table with trial and event of every window, and what there is to say."""
+        onset, duration = events["onset_s"].to_numpy(dtype=float), np.nan_to_num(events["duration_s"].to_numpy(dtype=float))
+        first, stop = (onset, onset + duration) if self.after_s is None else (onset + self.after_s[0], onset + self.after_s[1])
+        notes = []
+        if self.after_s is None and len(events) and not duration.any():
+            notes.append("all windows are idle, since no event lasts: say what of an event counts with prepare.window.after_s=[0.5,3.5]")
+        bearer = _filling(first, stop, start_s, self.length_s, self.share)
+        outcome = _outcomes(events).drop(columns=["trial", "onset_s"]).reset_index(drop=True)
+        borne = outcome.reindex(bearer).set_axis(table.index)
+        table = table.join(borne).assign(event=borne["event"].where(bearer >= 0, self.idle))
+        # idle stretches before and after an event are two trials
+        changed = np.diff(bearer, prepend=bearer[:1]) != 0
+        return table.assign(trial=np.cumsum(changed)), notes
 
     def _grid(self, signal: Signal, n_times: int) -> np.ndarray:
         """Return the first sample of each window; steps are rounded one by one, so that no error adds up."""
@@ -258,6 +300,19 @@ def _spanning(events: pd.DataFrame, duration_s: np.ndarray, start_s: np.ndarray,
         return pd.DataFrame(index=range(len(start_s)))
     inside = np.flatnonzero(chosen >= 0)
     return outcome.iloc[chosen[inside]].set_axis(inside).reindex(range(len(start_s)))
+
+
+def _filling(first_s: np.ndarray, stop_s: np.ndarray, start_s: np.ndarray, length_s: float, share: float) -> np.ndarray:
+    """Return for each window the event that fills most of it, if that is at least `share`: its row, or -1."""
+    bearer, most = np.full(len(start_s), -1), np.full(len(start_s), share * length_s - 1e-9)
+    # few windows meet an event: only those between its ends are looked at; later events win a tie
+    order = np.argsort(start_s, kind="stable")
+    for row in np.argsort(first_s, kind="stable"):
+        near = order[slice(*np.searchsorted(start_s[order], [first_s[row] - length_s, stop_s[row]]))]
+        filled = np.minimum(stop_s[row], start_s[near] + length_s) - np.maximum(first_s[row], start_s[near])
+        won = filled >= most[near] - 1e-9
+        bearer[near[won]], most[near[won]] = row, filled[won]
+    return bearer
 
 
 def _judged(
