@@ -164,7 +164,7 @@ def diagonaliser(C: np.ndarray, tol: float = 1e-9, max_iter: int = 300) -> np.nd
     algorithm for joint diagonalization"). Checked against pyriemann's ajd_pham (tests/encoder/test_csp.py).
     """
     V = spd.whitener(C.mean(axis=0))
-    D, loss = V @ C @ V.T, np.inf
+    D = V @ C @ V.T
     for _ in range(max_iter):
         variance = np.einsum("kii->ki", D)
         G = (D / variance[:, :, None]).mean(axis=0)
@@ -175,15 +175,12 @@ def diagonaliser(C: np.ndarray, tol: float = 1e-9, max_iter: int = 300) -> np.nd
         # where two sources have one ratio of variances in all matrices, any mixture of them is as diagonal
         E = -(bend.T * G - G.T) / np.maximum(bend * bend.T - 1, 1e-9)
         E /= np.maximum(1, np.maximum(np.abs(E), np.abs(E.T)) / 0.3)  # nor is it worth a long way
-        step, loss = 1.0, _undiagonal(D, np.eye(len(V)))
-        while step > 1e-6:
-            change = np.eye(len(V)) + step * E
-            moved = _undiagonal(D, change)
-            if moved < loss:
-                break
-            step /= 2
-        else:
-            break
+        change = np.eye(len(V)) + E
+        loss = _undiagonal(D, np.eye(len(V)))
+        # near the end a gain is smaller than what rounding leaves of it
+        while np.abs(E).max() > 1e-3 and _undiagonal(D, change) > loss:
+            E /= 2
+            change = np.eye(len(V)) + E
         V = change @ V
         D = V @ C @ V.T
     return V
