@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import make_windows
+from corticode.compose import compose
 from corticode.encoder.matt import MAtt
 from corticode.encoder.spdnet import SPDNet
 from corticode.encoder.tensor_cspnet import TensorCSPNet
@@ -15,6 +17,8 @@ from corticode.encoder.tsmnet import TSMNet
 from corticode.errors import SentenceError
 from corticode.head.linear import Linear
 from corticode.layer import spectral
+from corticode.recipe import Recipe
+from corticode.task.classification import Classification
 
 CHANS, TIMES, SFREQ = 8, 300, 100.0
 
@@ -214,3 +218,45 @@ def test_unknown_settings_are_refused():
         TensorCSPNet(CHANS, TIMES, 80.0)
     with pytest.raises(SentenceError, match=r"segment_share=1\.5"):
         TensorCSPNet(CHANS, TIMES, SFREQ, segment_share=1.5)
+
+
+# -- gradients --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        SPDNet(4, 60, 100.0, dims=[4, 3], threshold=0.5),
+        TSMNet(4, 60, 100.0, n_temporal=2, n_spatial=6, kernel_length=5, n_filters=4, threshold=0.2),
+        MAtt(4, 60, 100.0, n_segments=2, n_spatial=4, n_temporal=4, kernel_length=3, n_attention=3),
+        MAtt(4, 60, 100.0, n_segments=2, n_spatial=4, n_temporal=4, kernel_length=3, n_attention=3, variant="spd_learn"),
+        TensorCSPNet(4, 60, 100.0, n_hidden=5, n_filters=3, n_mixed=2),
+        TensorCSPNet(4, 60, 100.0, n_hidden=5, n_filters=3, n_mixed=2, stiefel=False, threshold=0.5),
+    ],
+    ids=lambda network: type(network).__name__,
+)
+def test_gradients_equal_finite_differences(network):
+    network = network.double().eval()
+    names, values = zip(*network.named_parameters(), strict=True)
+    generator = torch.Generator().manual_seed(0)
+    values = [(v + 0.1 * torch.randn(v.shape, dtype=v.dtype, generator=generator)).detach().requires_grad_() for v in values]
+    x = 3 * torch.randn(3, 4, 60, dtype=torch.float64, generator=generator)
+
+    def act(*values):
+        return torch.func.functional_call(network, dict(zip(names, values, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(act, values, atol=1e-5, rtol=1e-4, fast_mode=True)
+
+
+# -- they learn -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model,words", [("spdnet", ()), ("matt", ("model.train.lr=0.003",)), ("tensor_cspnet", ()), ("tsmnet", ())])
+def test_it_learns_what_is_simulated(model, words):
+    """Three people to learn from, a stranger to answer for; power of one channel tells the class."""
+    windows = Classification().label(make_windows(n_trials=16))
+    cfg = compose([f"model={model}", "trainer=cpu", "model.train.max_epochs=12", "model.train.batch_size=16", *words])
+    recipe = Recipe(model, cfg["model"], cfg["adapt"], cfg["align"], cfg["trainer"], windows.space, windows.n_times, ("a", "b"))
+    target = (windows.meta["subject"] == "S4").to_numpy()
+    yhat = recipe(0).fit(windows[~target]).predict(windows[target].blind())
+    assert (yhat.argmax(axis=1) == windows[target].y).mean() >= 0.8

@@ -32,7 +32,7 @@ class SPDBatchNorm(Rescale):
 
     acts_on = "latent"
 
-    def __init__(self, by: str = "session", access: str = "online", n_align: int = 20, prior: float = 5.0, hold: float = 10.0):
+    def __init__(self, by: str = "session", access: str = "online", n_align: int = 20, prior: float = 2.0, hold: float = 10.0):
         super().__init__(by, access, n_align, prior, hold)
 
     def act(self, F: np.ndarray, known: Known) -> np.ndarray:

@@ -104,7 +104,7 @@ class MAtt(NeuralEncoder):
         mixed = torch.einsum("bqk,bkij->bqij", share, value)
         # ReEig and LogEig of exp(mixed) raise the eigenvalues of `mixed` itself
         rectified = spectral.of(mixed, spectral.rectified(self._log_floor))
-        return spectral.upper(rectified, weighted=self.variant == "spd_learn").float()
+        return spectral.upper(rectified, weighted=self.variant == "spd_learn").to(x.dtype)
 
     def _covariances(self, x: torch.Tensor) -> torch.Tensor:
         one = torch.eye(x.shape[1], dtype=torch.float64, device=x.device)

@@ -65,4 +65,4 @@ class SPDNet(NeuralEncoder):
             C = spectral.of(bimap(C), spectral.rectified(self.threshold))
         # the last rectification and the logarithm share one eigendecomposition
         S = spectral.of(self.bimaps[-1](C), spectral.rectified_log(self.threshold))
-        return spectral.upper(S).float()[:, None]
+        return spectral.upper(S).to(x.dtype)[:, None]

@@ -120,7 +120,7 @@ class TSMNet(NeuralEncoder):
         return spectral.of(self.bimap(spectral.covariance(x)), spectral.rectified(self.threshold))
 
     def _token(self, S: torch.Tensor) -> torch.Tensor:
-        return spectral.upper(self.norm.gain * S).float()[:, None]
+        return spectral.upper(self.norm.gain * S).to(self.temporal.dtype)[:, None]
 
     # -- what training and alignment ask for --
 
