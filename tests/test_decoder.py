@@ -28,13 +28,18 @@ def config(model: str, align: str, *words: str) -> dict:
 
 
 def new_decoder(model: str, windows: Windows, align: str = "none", *words: str, seed: int = 0) -> Decoder:
-    """What a run would start a fold from, made quick: networks learn for two epochs, C is not searched for."""
+    """What a run would start a fold from, made quick: networks learn for two epochs, C is not searched for, two delays are tried."""
     cfg = config(model, align, *words)
     model_config = dict(cfg["model"])
     if model_config.get("train"):
         model_config["train"] = {**model_config["train"], "max_epochs": 2, "calibrate_epochs": 2}
     if "Cs" in model_config["head"] and "search" not in words:
         model_config["head"] = {**model_config["head"], "C": 1.0}
+    small = {"orders": [1, 2], "lags": [2], "freqs_hz": [10, 12]}  # hands do not flicker: a frequency has to be told
+    if (bands := model_config["encoder"].get("bands_hz")) and max(bands)[1] > 60:
+        small["bands_hz"] = [[8, 60], [16, 60]]
+    known = model_config["encoder"]
+    model_config["encoder"] = {**known, **{name: value for name, value in small.items() if name in known}}
     classes = tuple(windows.info["classes"]["event"])
     return Recipe(model, model_config, cfg["adapt"], cfg["align"], cfg["trainer"], windows.space, windows.n_times, classes)(seed)
 

@@ -31,7 +31,7 @@ class FBCSP(CSP):
         Kept; all of them where there are fewer.
     estimator, bands_hz, order, scale
         As in `Covariance`.
-    metric : str
+    metric, contrast : str
         As in `CSP`.
 
     Attributes
@@ -49,8 +49,9 @@ class FBCSP(CSP):
         order: int = 4,
         scale: str = "none",
         metric: str = "euclid",
+        contrast: str = "others",
     ):
-        super().__init__(n_components, estimator, bands_hz, order, scale, metric)
+        super().__init__(n_components, estimator, bands_hz, order, scale, metric, contrast)
         self.n_features = int(n_features)
         self.kept_: np.ndarray | None = None
 

@@ -54,4 +54,5 @@ def bits(accuracy: np.ndarray, n_classes: int) -> np.ndarray:
     wrong = 1 - right
     # p log p is 0 at p = 0
     known = np.log2(n_classes) + right * np.log2(right)
-    return known + wrong * np.log2(np.where(wrong > 0, wrong, 1.0) / (n_classes - 1))
+    # rounding must not make a rate below 0
+    return np.maximum(known + wrong * np.log2(np.where(wrong > 0, wrong, 1.0) / (n_classes - 1)), 0.0)
