@@ -2,7 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from corticode.compose import compose
 from corticode.errors import GuardError, SentenceError
+from corticode.experiment import run_config
 from corticode.split.pseudo_online import PseudoOnline
 from corticode.split.within_session import WithinSession
 
@@ -66,3 +68,16 @@ def test_what_leaves_no_future_is_refused(table):
     for wrong in (dict(n_runs=0), dict(fraction=1.0), dict(gap_s=-1)):
         with pytest.raises(SentenceError, match=next(iter(wrong))):
             PseudoOnline(**wrong)
+
+
+def test_the_whole_road_on_a_stream(tmp_path, monkeypatch):
+    """Causal preparation, idle windows answered too, nothing of the future known, and an answer better than always saying idle."""
+    monkeypatch.chdir(tmp_path)
+    words = ["experiment=simulated_pseudo_online", "data.n_subjects=1", "data.n_sessions=1", "data.n_trials=20"]
+    words += [f"paths.data={tmp_path}/store", "engine.n_jobs=1", "refit=false", "report=false", "progress=silent"]
+    result = run_config(compose(words), tmp_path / "run")
+    assert result.summary["metric"] == "nmcc" and result.summary["chance"] == 0.5 and result.headline > 0.6
+    assert set(result.predictions["y"]) == {"left_hand", "right_hand", "idle"}
+    assert set(result.scores["prepare_sees"]) == {"past"} and set(result.scores["access"]) == {"labelled windows of the session"}
+    onsets = result.predictions["onset_s"].to_numpy()
+    assert np.allclose(np.diff(onsets), 0.5)  # a stream without holes

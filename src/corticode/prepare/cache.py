@@ -98,8 +98,15 @@ def windows_of(
                 with store.writing(folder) as tmp:
                     _make(recordings, prepare, tmp, info, n_jobs, progress)
     windows = Windows.open(folder)
-    windows.info["classes"] = classes or {}  # what may be asked of windows is no part of them
+    windows.info["classes"] = _declared(classes or {}, prepare)  # what may be asked of windows is no part of them
     return windows
+
+
+def _declared(classes: dict[str, list[str]], prepare: Prepare) -> dict[str, list[str]]:
+    """Return the classes of the data set, and the idle one that the preparation added to its events."""
+    idle = getattr(prepare.steps["window"], "idle", None)
+    events = classes.get("event", [])
+    return classes if idle is None or idle in events or not events else {**classes, "event": [*events, idle]}
 
 
 def _make(recordings, prepare, tmp, info, n_jobs, progress) -> None:
