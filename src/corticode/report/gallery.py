@@ -182,7 +182,11 @@ def _classes(run: Run) -> Iterator[Picture]:
         words = (
             "How often answers of a given probability were right; on the dashed line the probability means what it says, below it the "
             f"decoder is too sure. Under it, how many of the {rows} lie in each of 15 bins. ECE: expected calibration error."
-            + (" Bars: 95 % interval of a share (Wilson)." if len(answer.by_model(shown)) == 1 else "")
+            + (
+                " Bars: 95 % interval of a share (Wilson)."
+                if len(answer.by_model(shown)) == 1
+                else " Bins of fewer than 5 are left out above."
+            )
         )
         yield Picture(sure, "Can its probabilities be believed?", words)
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 
 from corticode.report import folder
 from corticode.report.figure import calibration
@@ -30,3 +31,12 @@ def test_coverage_has_the_worst_first(texts):
     assert [word for word in words if word.startswith("S")] == ["S1", "S2", "S0"]
     assert {"person, worst to best", "0.900", "wanted"} <= set(words)
     assert calibration.coverage({"alpha": 0.1, "per_person": []}) is None
+
+
+def test_bins_of_few_windows_do_not_bend_the_lines_of_several_models():
+    def marks(n_stray):
+        sure = np.array([0.6] * 40 + [0.95] * n_stray)
+        one = pd.DataFrame({"y": "a", "yhat": "a", "p_a": sure, "p_b": 1 - sure})
+        return calibration.reliability(pd.concat([one.assign(model="mdm"), one[:40].assign(model="csp")])).count("<use ")
+
+    assert marks(5) == marks(4) + 1  # below, where the sizes are, both have the stray bin

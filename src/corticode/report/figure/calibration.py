@@ -12,6 +12,8 @@ from corticode.report.answer import answers, by_model, calibration, classes_of
 from corticode.report.svg import INK, MUTED, PALETTE, PAPER, look, named, sheet, short
 from corticode.report.table import number
 
+_ENOUGH = 5  # windows in a bin that is drawn where several models share a figure
+
 
 def reliability(predictions: pd.DataFrame, n_bins: int = 15) -> str | None:
     """Draw how often the answer was right against how sure the decoder was, with the expected calibration error and the size of each bin.
@@ -36,12 +38,13 @@ def reliability(predictions: pd.DataFrame, n_bins: int = 15) -> str | None:
         lowest = floor = 1.0
         for i, (model, rows) in enumerate(parts):
             sure, right, n, ece = calibration(rows, n_bins)
-            lowest, floor = min(lowest, np.floor(10 * sure.min()) / 10), min(floor, right.min())
             if len(parts) == 1:  # what so few windows can tell of a share
                 low, high = _wilson(right * n, n)
                 top.vlines(sure, low, high, color=PALETTE[0], linewidth=2.5, alpha=0.3, zorder=1.8)
                 floor = min(floor, low.min())
-            top.plot(sure, right, markersize=5, markeredgecolor=PAPER, label=named(model, f"ECE {number(ece)}"), **look(i))
+            enough = (n >= _ENOUGH) | (len(parts) == 1) | (n.max() < _ENOUGH)
+            lowest, floor = min(lowest, np.floor(10 * sure.min()) / 10), min(floor, right[enough].min())
+            top.plot(sure[enough], right[enough], markersize=5, markeredgecolor=PAPER, label=named(model, f"ECE {number(ece)}"), **look(i))
             _sizes(bottom, sure, n, i, n_bins, len(parts) == 1)
         top.plot([lowest, 1], [lowest, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         top.set(xlim=(lowest - 0.02, 1.02), ylabel="share that was right", ylim=(min(lowest, floor) - 0.02, 1.02))
