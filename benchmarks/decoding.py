@@ -7,7 +7,6 @@ setting is the entry's default or stands in the command. Several seeds are avera
 from __future__ import annotations
 
 import argparse
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from page import PAGE, keep, made_with
 
 import corticode
-from corticode.outputs import git_state
-
-HERE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -118,10 +115,10 @@ def main() -> None:
     """Run every row and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="holds physionet_mi/, adhd_children/, mental_arithmetic/")
-    parser.add_argument("--output", type=Path, default=HERE / "README.md")
+    parser.add_argument("--output", type=Path, default=PAGE, help="the page whose part is replaced")
     chosen = parser.parse_args()
     page = [
-        "# Measured", "", "Written by `python benchmarks/decoding.py FOLDER`; each figure comes from the command beside it (add `data.root=`).",
+        "## Scores on real recordings", "", "Written by `python benchmarks/decoding.py FOLDER`; each figure comes from the command beside it (add `data.root=`).",
         "Nothing is tuned on the people that are tested: C is chosen by people inside the fit rows, a network's checkpoint by people",
         "held back from them. *Access* says what was seen of the test person without labels. Which file formats load: `benchmarks/formats.py`.", "",
     ]  # fmt: skip
@@ -129,13 +126,8 @@ def main() -> None:
         lines = [measured(row, chosen.folder.resolve()) for row in rows]
         if "arithmetic" in title:
             lines += list(halves(chosen.folder.resolve()))
-        page += [f"## {title}", "", markdown(pd.DataFrame(lines)), ""]
-    git = git_state()
-    page += [
-        f"Made with corticode {corticode.__version__}{f' at {git[:10]}' if git else ''}, Python {platform.python_version()}, {platform.system()} {platform.machine()}."
-    ]
-    chosen.output.write_text("\n".join(page) + "\n", encoding="utf-8")
-    print(f"written: {chosen.output}")
+        page += [f"### {title}", "", markdown(pd.DataFrame(lines)), ""]
+    keep("decoding", "\n".join([*page, made_with()]), chosen.output)
 
 
 def markdown(table: pd.DataFrame) -> str:
