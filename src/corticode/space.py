@@ -21,6 +21,16 @@ _SCALE = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "nV": 1e-9, "T": 1.0, "
 _QUANTITY = {unit: ("volt" if unit.endswith("V") else "gradient" if unit.endswith("/m") else "tesla") for unit in _SCALE}
 
 
+# One electrode, two names: the 10-20 system of 1958 and the 10-10 system.
+SYNONYMS = {"t3": "t7", "t4": "t8", "t5": "p7", "t6": "p8", "t7": "t3", "t8": "t4", "p7": "t5", "p8": "t6"}
+
+
+def same_electrode(name: str) -> str:
+    """Return one name for all spellings of an electrode: capitals do not matter, and T3 T4 T5 T6 are T7 T8 P7 P8."""
+    name = str(name).lower()
+    return SYNONYMS[name] if name in ("t3", "t4", "t5", "t6") else name
+
+
 def unit_factor(unit: str, wanted: str) -> float:
     """Return the number that turns amplitudes in `unit` into amplitudes in `wanted`.
 

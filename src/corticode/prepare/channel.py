@@ -11,12 +11,9 @@ import numpy as np
 from corticode.errors import BrokenDataError, SentenceError
 from corticode.prepare.base import Step, check_choice, check_finite, words
 from corticode.recording import Signal
-from corticode.space import Space
+from corticode.space import SYNONYMS, Space
 
 MISSING = ("error", "zero", "interpolate")
-
-# One electrode, two names: the 10-20 system of 1958 and the 10-10 system.
-SYNONYMS = {"t3": "t7", "t4": "t8", "t5": "p7", "t6": "p8", "t7": "t3", "t8": "t4", "p7": "t5", "p8": "t6"}
 
 
 class Rename(Step):
