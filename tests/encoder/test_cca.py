@@ -85,3 +85,13 @@ def test_harmonics_above_half_the_rate_are_left_out():
 def test_names_without_frequency_are_refused():
     with pytest.raises(SentenceError, match="freqs_hz"):
         CCA(classes=("left_hand", "right_hand")).per_window(flicker(3)[0], SPACE)
+
+
+def test_class_names_of_the_task_reach_the_encoder():
+    from corticode.compose import compose
+    from corticode.recipe import Recipe
+
+    cfg = compose(["model=cca"])
+    decoder = Recipe("cca", cfg["model"], cfg["adapt"], cfg["align"], cfg["trainer"], SPACE, 256, CLASSES)(0)
+    assert decoder.encoder.classes == CLASSES
+    assert decoder.encoder.per_window(flicker(2)[0], SPACE).shape == (2, 1, 3)

@@ -38,3 +38,14 @@ def test_without_a_length_there_is_no_rate(make_answers):
     answers = make_answers(np.arange(4), np.eye(4))
     answers.fold.pop("window_s", None)
     assert ITR()(answers) is None and ITR(seconds=1.0)(answers) == pytest.approx(120)
+
+
+def test_the_windows_length_reaches_all_levels_of_the_table(make_random):
+    from corticode.task.scores import table
+
+    folds = [make_random(seed=seed) for seed in (0, 1)]
+    for name, one in zip("ab", folds, strict=True):
+        one.meta[["site", "session"]] = ""
+        one.fold.update(fold=name, seed=0, model="m", window_s=4.0)
+    scores = table(folds, [ITR()])
+    assert set(scores["level"]) == {"subject", "fold", "pooled"} and scores["score"].notna().all()

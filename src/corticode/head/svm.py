@@ -81,7 +81,8 @@ class SVM(Head):
         gram = _Gram(Z)
         kernel, C, self.slope_ = self._choose(gram, np.asarray(y), meta)
         everyone = np.arange(len(Z))
-        found, self.gamma_ = self._solved(gram, y, everyone, kernel, C), gram.gamma(everyone)
+        self.gamma_ = gram.gamma(everyone)
+        found = self._solved(gram.kernel(everyone, everyone, kernel, self.gamma_), y, C)
         dual, self.intercept_ = _pairs(found)
         if kernel == "linear":
             self.coef_ = np.ascontiguousarray(dual @ Z[found.support_])
@@ -112,8 +113,11 @@ class SVM(Head):
         Cs = self.Cs if self.C is None else (self.C,)
         folds, by = inner_folds(meta, y)
         if folds:
-            grid = {(kernel, C): self._held_out(gram, y, folds, kernel, C) for kernel in kernels for C in Cs}
-            (kernel, C), (_, slope) = min(grid.items(), key=lambda item: round(item[1][0], 9))
+            held_out = self._held_out(gram, y, folds, kernels, Cs)
+            truth = np.searchsorted(self.classes_, np.concatenate([y[rest] for _, rest in folds]))
+            losses = {candidate: np.array([_log_loss(slope * V, truth) for slope in _SLOPES]) for candidate, V in held_out.items()}
+            kernel, C = min(losses, key=lambda candidate: round(float(losses[candidate].min()), 9))
+            slope = float(_SLOPES[losses[kernel, C].argmin()])
         else:  # a class with a single trial cannot be held out
             kernel, C, slope = kernels[0], Cs[len(Cs) // 2], 1.0
         fixed = len(kernels) == len(Cs) == 1
@@ -121,27 +125,27 @@ class SVM(Head):
         self.chosen = {"C": C, "kernel": kernel, "C_chosen_by": reason}
         return kernel, C, slope
 
-    def _held_out(self, gram: _Gram, y: np.ndarray, folds: list, kernel: str, C: float) -> tuple[float, float]:
-        """Return the log loss of held-out rows at the best slope, and that slope."""
-        values, true = [], []
-        for fit, held_out in folds:
-            found = self._solved(gram, y, fit, kernel, C)
-            dual, intercept = _pairs(found)
-            pairwise = gram.kernel(held_out, fit[found.support_], kernel, gram.gamma(fit)) @ dual.T + intercept
-            full = np.full((len(held_out), len(self.classes_)), -1.0)  # a class that inner fit rows lack is never decided for
-            full[:, np.isin(self.classes_, found.classes_)] = votes(pairwise, len(found.classes_))
-            values.append(full)
-            true.append(np.searchsorted(self.classes_, y[held_out]))
-        V, truth = np.concatenate(values), np.concatenate(true)
-        losses = [_log_loss(slope * V, truth) for slope in _SLOPES]
-        best = int(np.argmin(losses))
-        return losses[best], float(_SLOPES[best])
+    def _held_out(
+        self, gram: _Gram, y: np.ndarray, folds: list, kernels: Sequence[str], Cs: Sequence[float]
+    ) -> dict[tuple[str, float], np.ndarray]:
+        """Return each candidate's decision values [n, classes] of held-out rows, fold behind fold."""
+        values: dict[tuple[str, float], list[np.ndarray]] = {(kernel, C): [] for kernel in kernels for C in Cs}
+        for fit, rest in folds:
+            for kernel in kernels:
+                K, across = (gram.kernel(some, fit, kernel, gram.gamma(fit)) for some in (fit, rest))
+                for C in Cs:
+                    found = self._solved(K, y[fit], C)
+                    dual, intercept = _pairs(found)
+                    full = np.full((len(rest), len(self.classes_)), -1.0)  # a class that inner fit rows lack is never decided for
+                    pairwise = across[:, found.support_] @ dual.T + intercept
+                    full[:, np.isin(self.classes_, found.classes_)] = votes(pairwise, len(found.classes_))
+                    values[kernel, C].append(full)
+        return {candidate: np.concatenate(parts) for candidate, parts in values.items()}
 
-    def _solved(self, gram: _Gram, y: np.ndarray, fit: np.ndarray, kernel: str, C: float) -> Any:
+    def _solved(self, K: np.ndarray, y: np.ndarray, C: float) -> Any:
         from sklearn.svm import SVC
 
-        K = gram.kernel(fit, fit, kernel, gram.gamma(fit))
-        return SVC(C=C, kernel="precomputed", class_weight=self.class_weight).fit(K, y[fit])
+        return SVC(C=C, kernel="precomputed", class_weight=self.class_weight).fit(K, y)
 
     # -- decision values --
 
