@@ -301,7 +301,7 @@ class Decoder:
             "notes": {k: v for k, v in self.notes.items() if k not in ("history",)},
             **facts,
         }
-        state = {f"{name}.{k}": np.asarray(v, order="C") for name in ("encoder", "head", "align") for k, v in parts[name].state().items()}
+        state = {f"{name}.{k}": np.asarray(v, order="C") for name, part in parts.items() for k, v in part.state().items()}
         if folder.exists():
             if not folder.is_dir() or (any(folder.iterdir()) and not (folder / "decoder.json").is_file()):
                 raise StoreError(f"{folder} is there and is no decoder, so it is not replaced: save to another folder")
@@ -345,8 +345,8 @@ class Decoder:
         if absent:
             raise BrokenDataError(f"{folder} does not hold a decoder (decoder.json lacks {', '.join(absent)})")
         parts = {name: _build_part(config, own) for name, config in plain["parts"].items()}
-        for name in ("encoder", "head", "align"):
-            parts[name].load_state({k.partition(".")[2]: v for k, v in state.items() if k.startswith(name + ".")})
+        for name, part in parts.items():
+            part.load_state({k.partition(".")[2]: v for k, v in state.items() if k.startswith(name + ".")})
         estimators = {file.stem: _load_skops(file, trusted) for file in sorted(folder.glob("*.skops"))}
         if estimators:
             parts["head"].load_estimators(estimators)

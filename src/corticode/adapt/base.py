@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.encoder.base import Encoder
+from corticode.errors import BrokenDataError
 from corticode.head.base import Head
 from corticode.space import Space
 from corticode.state import Stateful
@@ -55,3 +56,24 @@ class Adapt(Stateful):
     def predict(self, encoder: Encoder, head: Head, F: np.ndarray, meta: pd.DataFrame, space: Space) -> np.ndarray:
         """Return answers [n, n_outputs] to aligned features F [n, ...]; `meta` is blind."""
         return head.predict(encoder.encode(F, meta, space))
+
+
+def persons(meta: pd.DataFrame) -> np.ndarray:
+    """Return the name of each row's person [n]: people of two data sets are never the same."""
+    return (meta["dataset"].astype(str) + "\x1f" + meta["subject"].astype(str)).to_numpy(dtype=str)
+
+
+def each_class(y: np.ndarray, classes: np.ndarray, word: str) -> np.ndarray:
+    """Return the classes if each has labelled rows.
+
+    Raises
+    ------
+    BrokenDataError
+    """
+    absent = np.setdiff1d(classes, y)
+    if len(absent):
+        raise BrokenDataError(
+            f"{word} compares each class's mean with the target's, and its {len(y)} labelled windows hold none of class "
+            f"{', '.join(map(str, absent))}: give some of each (split.shots=5)"
+        )
+    return classes
