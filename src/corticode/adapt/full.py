@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from corticode.adapt.base import Adapt
+from corticode.adapt.temperature import check_temperature, scaled, temperature_of
 from corticode.errors import SentenceError
 from corticode.objective.base import Objective
+from corticode.split.inner import inner_validation
 from corticode.train import fit, infer
 from corticode.train.settings import Hardware, Training
 
@@ -26,6 +30,12 @@ class Full(Adapt):
         accelerator, devices, strategy, precision.
     logger : dict or None
         kind ('csv', 'tensorboard' or None) and folder.
+    temperature : bool
+        Scale the probabilities by one number, found on the rows that were held back to choose when to stop.
+
+    Attributes
+    ----------
+    temperature_ : float or None
     """
 
     deterministic = False
@@ -36,13 +46,15 @@ class Full(Adapt):
         training: Training | None = None,
         trainer: dict[str, Any] | Hardware | None = None,
         logger: dict[str, Any] | None = None,
+        temperature: bool = False,
     ):
         if objective is None:
             from corticode.objective.supervised import Supervised
 
             objective = Supervised()
         self.objective, self.training = objective, training or Training()
-        self.trainer, self.logger = trainer, logger
+        self.trainer, self.logger, self.temperature = trainer, logger, bool(temperature)
+        self.temperature_: float | None = None
         Hardware.of(trainer)
 
     def arguments(self):
@@ -63,6 +75,8 @@ class Full(Adapt):
                 f"adapt=full trains encoder and head together, and head {type(head).__name__} has no gradients: "
                 "use a neural head (corticode.head.linear.Linear), or adapt=probe"
             )
+        if self.temperature:
+            check_temperature(head)
 
     def fit(self, encoder, head, F, y, meta, space, n_outputs, seed):
         """Train on F, stop by rows held back from it; see `train.fit.fit` for the notes.
@@ -77,7 +91,13 @@ class Full(Adapt):
             raise SentenceError(
                 f"the network gives {answers.shape[1]} answers per window and the task asks for {n_outputs}: build it with n_outputs={n_outputs}"
             )
-        return fit.fit(encoder, head, self.objective, F, y, meta, space, self.training, seed, Hardware.of(self.trainer), self.logger)
+        notes = fit.fit(encoder, head, self.objective, F, y, meta, space, self.training, seed, Hardware.of(self.trainer), self.logger)
+        if not self.temperature:
+            return notes
+        inner = inner_validation(meta, y, self.training.validation, seed)  # the same rows as in the fit
+        held = infer.predict(encoder, head, F[inner.validation], space, device=Hardware.of(self.trainer).device)
+        self.temperature_ = temperature_of(held, np.asarray(y)[inner.validation])
+        return {**notes, "temperature": round(self.temperature_, 4), "temperature_by": inner.held}
 
     def calibrate(self, encoder, head, F, y, meta, space, n_outputs, seed):
         """Go on training on all of F; the scale of y stays that of the source."""
@@ -87,5 +107,5 @@ class Full(Adapt):
         return fit.fit(encoder, head, self.objective, F, y, meta, space, settings, seed, hardware, self.logger, learn_scale=False)
 
     def predict(self, encoder, head, F, meta, space):
-        """Return answers of the joint network."""
-        return infer.predict(encoder, head, F, space, device=Hardware.of(self.trainer).device)
+        """Return answers of the joint network, at the fitted temperature where one was asked for."""
+        return scaled(infer.predict(encoder, head, F, space, device=Hardware.of(self.trainer).device), self.temperature_)

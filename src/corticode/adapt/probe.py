@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.adapt.base import Adapt
+from corticode.adapt.temperature import check_temperature, inner_temperature, scaled
 from corticode.errors import SentenceError
 
 
@@ -20,12 +21,20 @@ class Probe(Adapt):
     ----------
     weight : float
         Share of the target's labelled rows when the head is fitted again; repeating never drops a row.
+    temperature : bool
+        Scale the probabilities by one number, found on inner folds of the fit people: encoder and head are fitted once more
+        for each of them.
+
+    Attributes
+    ----------
+    temperature_ : float or None
     """
 
-    def __init__(self, weight: float = 0.2):
+    def __init__(self, weight: float = 0.2, temperature: bool = False):
         if not 0 <= weight < 1:
             raise SentenceError(f"adapt.weight={weight} is the target's share of the rows: 0 or more and below 1")
-        self.weight = float(weight)
+        self.weight, self.temperature = float(weight), bool(temperature)
+        self.temperature_: float | None = None
         self._source: tuple[np.ndarray, np.ndarray, pd.DataFrame] | None = None
 
     def check(self, encoder, head):
@@ -40,14 +49,24 @@ class Probe(Adapt):
                 f"adapt=probe fits the head on a finished representation, and head {type(head).__name__} is trained by gradients: "
                 "use adapt=full, or a head with a fit of its own (model.head._target_=corticode.head.logistic.LogisticRegression)"
             )
+        if self.temperature:
+            check_temperature(head)
 
     def fit(self, encoder, head, F, y, meta, space, n_outputs, seed):
         """Fit encoder, then head."""
+        notes = {}
+        if self.temperature:  # first, while both are fresh
+            self.temperature_, held = inner_temperature(encoder, head, F, y, meta, space, n_outputs)
+            notes = {"temperature": round(self.temperature_, 4), "temperature_by": held}
         encoder.fit(F, y, meta)
         Z = encoder.encode(F, meta, space)
         head.fit(Z, y, meta, n_outputs)
         self._source = (Z, np.asarray(y), meta)
-        return head.notes()
+        return {**head.notes(), **notes}
+
+    def predict(self, encoder, head, F, meta, space):
+        """Return answers, at the fitted temperature where one was asked for."""
+        return scaled(super().predict(encoder, head, F, meta, space), self.temperature_)
 
     def calibrate(self, encoder, head, F, y, meta, space, n_outputs, seed):
         """Fit the head again on source and target.

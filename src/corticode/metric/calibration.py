@@ -1,4 +1,4 @@
-"""Are probabilities to be believed: log loss, Brier score, expected calibration error."""
+"""Are probabilities to be believed: log loss, Brier score, expected calibration error, reliability, and a temperature to mend them."""
 
 from __future__ import annotations
 
@@ -66,10 +66,86 @@ class ECE(Metric):
 
     def score(self, predictions: Predictions) -> float:
         """Return the error, each bin weighted by its windows."""
-        confidence = predictions.yhat.max(axis=1)
-        right = predictions.decided == predictions.y
-        edges = np.linspace(0, 1, self.n_bins + 1)
-        where = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, self.n_bins - 1)
-        # |sum of right - sum of confidence| per bin is already weighted by the bin's size
-        gap = np.bincount(where, weights=right - confidence, minlength=self.n_bins)
-        return float(np.abs(gap).sum() / len(predictions))
+        bins = reliability(predictions.yhat, predictions.y, self.n_bins)
+        full = bins["n"] > 0
+        return float(np.sum(bins["n"][full] * np.abs(bins["accuracy"][full] - bins["confidence"][full])) / len(predictions))
+
+
+# -- reliability ----------------------------------------------------------------------------------------------------
+
+
+def reliability(yhat: np.ndarray, y: np.ndarray, n_bins: int = 15) -> dict[str, np.ndarray]:
+    """Sort answers into bins of their top probability and count how many of each are right.
+
+    Parameters
+    ----------
+    yhat : float array [n, k]
+        Probabilities.
+    y : int array [n]
+        Class index.
+    n_bins : int
+        Of equal width, open on the left.
+
+    Returns
+    -------
+    bins : dict of arrays [n_bins]
+        low, high (edges), n (answers), confidence (mean top probability), accuracy (share of right answers; both NaN in
+        an empty bin).
+    """
+    yhat, y = np.asarray(yhat, dtype=float), np.asarray(y)
+    confidence, right = yhat.max(axis=1), yhat.argmax(axis=1) == y
+    edges = np.linspace(0, 1, n_bins + 1)
+    where = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, n_bins - 1)
+    n = np.bincount(where, minlength=n_bins)
+    sums = (np.bincount(where, weights=values, minlength=n_bins) for values in (confidence, right))
+    means = [np.divide(total, n, out=np.full(n_bins, np.nan), where=n > 0) for total in sums]
+    return {"low": edges[:-1], "high": edges[1:], "n": n, "confidence": means[0], "accuracy": means[1]}
+
+
+# -- temperature ----------------------------------------------------------------------------------------------------
+
+
+def fit_temperature(log_p: np.ndarray, y: np.ndarray) -> float:
+    """Return T for which softmax(log_p / T) has the smallest log loss: above 1 for answers that are too sure of themselves.
+
+    Parameters
+    ----------
+    log_p : float array [n, k]
+        Logits or log-probabilities, of rows that the decoder did not learn from.
+    y : int array [n]
+        Class index.
+
+    Returns
+    -------
+    T : float
+        Between 1/50 and 50; no answer changes its place among the classes.
+
+    Source
+    ------
+    Guo et al. 2017, ICML, section 4.2.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
+    log_p, y = _finite(log_p), np.asarray(y).astype(int)
+
+    def loss(log_t: float) -> float:
+        z = log_p / np.exp(log_t)
+        return float(np.mean(logsumexp(z, axis=1) - z[np.arange(len(y)), y]))
+
+    edge = np.log(50.0)
+    return float(np.exp(minimize_scalar(loss, bounds=(-edge, edge), method="bounded", options={"xatol": 1e-8}).x))
+
+
+def at_temperature(yhat: np.ndarray, temperature: float) -> np.ndarray:
+    """Return probabilities [n, k] made less sure (temperature above 1) or surer; a probability of 0 stays 0."""
+    from scipy.special import softmax
+
+    yhat = np.asarray(yhat, dtype=float)
+    log_p = np.log(yhat, out=np.full(yhat.shape, -np.inf), where=yhat > 0)
+    return softmax(log_p / temperature, axis=1)
+
+
+def _finite(log_p: np.ndarray) -> np.ndarray:
+    # a class without a fit row has probability 0
+    return np.maximum(np.asarray(log_p, dtype=float), np.log(1e-300))
