@@ -89,9 +89,7 @@ def test_nothing_in_common_is_refused():
                 yield Recording(recording.who, lambda read=recording.read: renamed(read()), origin=recording.origin)
 
     def renamed(signal):
-        return signal.replace(
-            space=type(signal.space)(**{**signal.space.to_dict(), "names": tuple(f"E{i}" for i in range(len(signal.space)))})
-        )
+        return signal.replace(space=replace(signal.space, names=tuple(f"E{i}" for i in range(len(signal.space)))))
 
     with pytest.raises(SentenceError, match="fewer than two channels in common"):
         list(Joined([Simulated(**SMALL), Other(**SMALL)]).recordings())

@@ -38,6 +38,9 @@ class Task(Stateful):
     shuffle_seed : int
     uses : sequence of str
         Outcome columns that a decoder may see at test; never the target.
+    made_of : sequence of str
+        Columns that the target is made of, such as the `stimulus` whose category is asked: one value of them never stands in
+        fit and in test (split=kfold split.by=stimulus parts them so, and any other split is refused).
 
     Attributes
     ----------
@@ -60,9 +63,10 @@ class Task(Stateful):
         shuffle: bool = False,
         shuffle_seed: int = 0,
         uses: Sequence[str] = (),
+        made_of: Sequence[str] = (),
     ):
         self.target, self.headline_metric, self.headline_level, self.unit = target, headline_metric, headline_level, unit
-        self.shuffle, self.shuffle_seed, self.uses = bool(shuffle), int(shuffle_seed), tuple(uses)
+        self.shuffle, self.shuffle_seed, self.uses, self.made_of = bool(shuffle), int(shuffle_seed), tuple(uses), tuple(made_of)
         self._asked_metrics = tuple(metrics)
         self._headline_metric = named(headline_metric)
         self.metrics = tuple(named(name) for name in dict.fromkeys([*metrics, headline_metric]))
@@ -108,11 +112,11 @@ class Task(Stateful):
             There is none: names those there are.
         """
         outcomes = [str(column) for column in windows.meta.columns if column not in IDENTITY]
-        absent = [column for column in (self.target, *self.uses) if column not in outcomes]
+        absent = [column for column in (self.target, *self.uses, *self.made_of) if column not in outcomes]
         if absent:
             near = difflib.get_close_matches(absent[0], outcomes, n=2)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(outcomes) or 'no outcome columns at all'}"
-            word = "target" if absent[0] == self.target else "uses"
+            word = "target" if absent[0] == self.target else "uses" if absent[0] in self.uses else "made_of"
             raise MissingDataError(f"task.{word}={absent[0]}: the windows have no such column: {hint}")
         return windows.meta[self.target]
 
@@ -127,6 +131,7 @@ class Task(Stateful):
             notes.append(f"control: {moving.rule} were shuffled (task.shuffle_seed={self.shuffle_seed})")
         labelled = chosen.with_y(y)
         labelled.info["notes"] = [*windows.info.get("notes", []), *notes]
+        labelled.info["whole"] = list(self.made_of)
         return labelled
 
     # -- how it is judged -------------------------------------------------------------------------------------
@@ -186,4 +191,4 @@ class Task(Stateful):
     def arguments(self) -> dict[str, Any]:
         """Return plain arguments for keys and files."""
         metrics = [one.name if isinstance(one, Metric) else one for one in self._asked_metrics]
-        return {**super().arguments(), "metrics": metrics, "uses": list(self.uses)}
+        return {**super().arguments(), "metrics": metrics, "uses": list(self.uses), "made_of": list(self.made_of)}

@@ -25,7 +25,7 @@ class Classification(Task):
     classes : sequence of str, mapping of str -> labels, or None
         The labels asked about, in this order; windows of other labels are left out. A mapping merges labels under a new
         name: {hand: [left_hand, right_hand], feet: [feet]}. None: those the data set declares, else all there are.
-    metrics, headline_metric, headline_level, unit, shuffle, shuffle_seed, uses
+    metrics, headline_metric, headline_level, unit, shuffle, shuffle_seed, uses, made_of
         See `task.base.Task`.
 
     Raises
@@ -47,8 +47,9 @@ class Classification(Task):
         shuffle: bool = False,
         shuffle_seed: int = 0,
         uses: Sequence[str] = (),
+        made_of: Sequence[str] = (),
     ):
-        super().__init__(target, metrics, headline_metric, headline_level, unit, shuffle, shuffle_seed, uses)
+        super().__init__(target, metrics, headline_metric, headline_level, unit, shuffle, shuffle_seed, uses, made_of)
         self._given = dict(classes) if isinstance(classes, Mapping) else classes if classes is None else list(classes)
         self._asked_classes = _merged(classes)
         self._classes = tuple(self._asked_classes or ())

@@ -21,7 +21,7 @@ class Regression(Task):
     ----------
     target : str
         The column that holds the numbers.
-    metrics, headline_metric, headline_level, unit, shuffle, shuffle_seed, uses
+    metrics, headline_metric, headline_level, unit, shuffle, shuffle_seed, uses, made_of
         See `task.base.Task`. By default answers are averaged over a recording and scored with all people together, since a
         fact about a person does not vary inside them.
     """
@@ -39,8 +39,9 @@ class Regression(Task):
         shuffle: bool = False,
         shuffle_seed: int = 0,
         uses: Sequence[str] = (),
+        made_of: Sequence[str] = (),
     ):
-        super().__init__(target, metrics, headline_metric, headline_level, unit, shuffle, shuffle_seed, uses)
+        super().__init__(target, metrics, headline_metric, headline_level, unit, shuffle, shuffle_seed, uses, made_of)
 
     def label(self, windows: Windows) -> Windows:
         """Return the windows whose target is a number, with y float64 [n].
