@@ -28,11 +28,14 @@ class MAtt(NeuralEncoder):
     of its matrix, 171 values; a head that keeps them apart is `head.linear.Linear(pool="flatten")`.
     Parameters: with that head 8,513 at 22 channels x 4 classes. Trained on: nothing, learns from scratch.
 
-    Departures from the paper: convolutions stand in one dimension and come to the same numbers; BiMap weights move on the Stiefel manifold
-    by a parametrisation under AdamW, in place of projected gradients. Where spd_learn's `MAtt` differs, `variant="spd_learn"`
-    follows it, to the same numbers with the same weights: segments of one length, the rest of the window dropped; covariances
-    divided by their mean variance in place of their trace, without the 1e-5 on the diagonal; the distance itself in place of its square; a floor of
-    1.2e-3 for eigenvalues in place of 1e-4; sqrt(2) on what is off the diagonal. (What it calls query is the paper's key, and the reverse.)
+    Departures from the paper: convolutions stand in one dimension and come to the same numbers; BiMap weights move on the
+    Stiefel manifold by a parametrisation under AdamW, in place of projected gradients. Where spd_learn's `MAtt` differs,
+    `variant="spd_learn"` follows it, to the same numbers with the same weights (its query is the paper's key, and the reverse):
+
+    * segments of one length, the rest of the window dropped;
+    * covariances divided by their mean variance in place of their trace, without the 1e-5 on the diagonal;
+    * the distance itself in place of its square;
+    * a floor of 1.2e-3 for eigenvalues in place of 1e-4, and sqrt(2) on what is off the diagonal of the logarithm.
 
     Parameters
     ----------
@@ -80,8 +83,8 @@ class MAtt(NeuralEncoder):
         length = (self.n_times + 2 * padding - kernel_length + 1) // n_segments
         if length <= n_temporal:
             raise SentenceError(
-                f"MAtt reads a covariance of {n_temporal} filters in each of {n_segments} segments, and {n_times} samples leave {max(0, length)} for "
-                f"each: take longer windows, or set model.encoder.n_segments= lower"
+                f"MAtt reads a covariance of {n_temporal} filters in each of {n_segments} segments, and {n_times} samples leave "
+                f"{max(0, length)} for each: take longer windows, or set model.encoder.n_segments= lower"
             )
         self.n_tokens, self.n_features = n_segments, n_attention * (n_attention + 1) // 2
         self.spatial = nn.Conv1d(self.n_chans, n_spatial, 1)

@@ -52,7 +52,8 @@ class SPDNet(NeuralEncoder):
         self.dims, self.threshold = None if dims is None else [int(d) for d in dims], float(threshold)
         if self.n_times <= self.n_chans:
             raise SentenceError(
-                f"SPDNet reads the covariance of {n_chans} channels, and {n_times} samples give none of full rank: take longer windows, or fewer channels"
+                f"SPDNet reads the covariance of {n_chans} channels, and {n_times} samples give none of full rank: take longer windows, "
+                "or fewer channels"
             )
         sizes = [self.n_chans, *(self.dims or [self.n_chans])]
         self.bimaps = nn.ModuleList([BiMap(n_in, n_out) for n_in, n_out in pairwise(sizes)])

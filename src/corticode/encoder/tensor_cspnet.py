@@ -25,19 +25,20 @@ class TensorCSPNet(NeuralEncoder):
     """Tensor-CSPNet of Ju and Guan (2022).
 
         x [b, channels, times] -> 9 bands x n_segments -> covariances                  (once per window: `per_window`)
-          -> BiMap to n_hidden -> ReEig -> BiMap to n_filters -> Riemannian batch norm -> ReEig -> LogEig, each of the 9 n_segments by itself
+          -> BiMap to n_hidden -> ReEig -> BiMap to n_filters, weights of its own for each of the 9 n_segments
+          -> Riemannian batch norm of all -> ReEig -> LogEig
           -> one convolution over all of them -> n_mixed values
 
     Input: EEG in µV, 4 to 40 Hz, 88 Hz or more; the covariances that `per_window` gives are taken as well. Representation: one token of
     `n_mixed` values. Parameters: with `head.linear.Linear` 160,771 at 22 channels x 4 classes.
     Trained on: nothing, learns from scratch.
 
-    Departures from the paper: each window is filtered by itself, so the filters' onset lies inside it; BiMap weights move on the Stiefel manifold by a
-    parametrisation, which the paper asks for and its code leaves out (`stiefel=False` trains them freely, as that code and
-    spd_learn do). Where channels are no more than n_hidden, an orthonormal square BiMap and the identity it pads with change
-    no eigenvalue of the covariance: its ReEig is then made once per window, and both BiMaps are one product. With
-    `stiefel=False`, `segment_share=1 / n_segments` and equal weights the numbers are those of spd_learn's `TensorCSPNet`, whose input comes
-    filtered and whose smallest eigenvalue is 1.2e-3.
+    Departures from the paper: each window is filtered by itself, so the filters' onset lies inside it; BiMap weights move on the
+    Stiefel manifold by a parametrisation, which the paper asks for and its code leaves out (`stiefel=False` trains them freely,
+    as that code and spd_learn do). Where channels are no more than n_hidden, an orthonormal square BiMap and the identity that
+    it pads with change no eigenvalue of the covariance: its ReEig is then made once per window, and both BiMaps are one product.
+    With `stiefel=False`, `segment_share=1 / n_segments` and equal weights the numbers are those of spd_learn's `TensorCSPNet`,
+    whose input comes filtered and whose smallest eigenvalue is 1.2e-3 in float32.
 
     Parameters
     ----------
@@ -93,12 +94,13 @@ class TensorCSPNet(NeuralEncoder):
         self._length = round(segment_share * self.n_times)
         if not 0 < segment_share <= 1 or n_segments < 1:
             raise SentenceError(
-                f"n_segments={n_segments} stretches of segment_share={segment_share} of a window: wanted 1 or more, and a share above 0, up to 1"
+                f"n_segments={n_segments} stretches of segment_share={segment_share} of a window: wanted 1 or more, and a share above 0, "
+                "up to 1"
             )
         if self._length <= self.n_chans:
             raise SentenceError(
-                f"TensorCSPNet reads covariances of {n_chans} channels from {self._length} samples, which have no full rank: take longer windows, "
-                "or fewer channels"
+                f"TensorCSPNet reads covariances of {n_chans} channels from {self._length} samples, which have no full rank: "
+                "take longer windows, or fewer channels"
             )
         self._padded = self.n_times + round(_RINGING_S * self.sfreq)
         self.register_buffer("response", _response(self.sfreq, self._padded), persistent=False)

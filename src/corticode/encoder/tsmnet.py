@@ -29,12 +29,18 @@ class TSMNet(NeuralEncoder):
     Input: 4 to 36 Hz in µV; the kernel of 25 samples is meant for 250 Hz. Representation: one token of 210 values.
     Parameters: with `head.linear.Linear` 5,055 at 22 channels x 4 classes. Trained on: nothing, learns from scratch.
 
-    Departures from the paper: biases of the two convolutions are left out, since a covariance does not see them, and both are
-    applied as the one convolution that they make together. A domain's dispersion is measured at the mean by which it is normalised. Statistics for test are not carried
-    along with a momentum (0.85 there) but made from all rows of a domain with the final weights. Held-back people are judged by the statistics
-    of their rows in one validation batch. BiMap moves on the Stiefel manifold by a parametrisation, under AdamW with a cosine, and is not
-    decayed. spd_learn's `TSMNet` knows no domains and lets no gradient through a batch's mean: `mean_gradient=False` follows
-    it there, and gives the same numbers with the same weights.
+    Departures from the paper:
+
+    * biases of the two convolutions are left out, since a covariance does not see them, and both convolutions are applied as
+      the one that they make together;
+    * a domain's dispersion is measured at the very mean by which it is normalised;
+    * statistics for test are not carried along with a momentum (0.85 there) but made from all rows of a domain with the
+      final weights; people who are held back to stop by are normalised by their rows of one validation batch;
+    * the BiMap moves on the Stiefel manifold by a parametrisation, under AdamW with a cosine in place of Riemannian Adam with a
+      constant rate; like there it is not decayed.
+
+    spd_learn's `TSMNet` knows no domains and lets no gradient through a batch's mean: `mean_gradient=False` follows it, to the same
+    numbers with the same weights.
 
     Parameters
     ----------
@@ -167,8 +173,9 @@ class DomainNorm(nn.Module):
     A power of a matrix is a factor of its logarithm, so centring, scaling and the logarithm that follows need one
     eigendecomposition. `gain`, one learned number for all domains, is left to whoever reads S.
 
-    In training M and v of a domain move by `rate` towards those of its rows in the batch, and normalise the batch. Pooled statistics over all
-    domains move by `momentum` and stand in where no domain is named. What is kept of single domains lasts for one fit.
+    In training M and v of a domain move by `rate` towards those of its rows in the batch, and normalise the batch. Pooled
+    statistics over all domains move by `momentum` and stand in where no domain is named. What is kept of single domains lasts
+    for one fit. In evaluation, rows whose domain is named are normalised by themselves: that is for held-back rows of a fit.
 
     Parameters
     ----------
