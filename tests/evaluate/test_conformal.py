@@ -171,3 +171,41 @@ def test_what_breaks_the_promise_is_refused(windows):
         conformal(decided, decided)
     with pytest.raises(SentenceError, match="wanted between 0 and 1"):
         conformal(answers, answers, alpha=1.5)
+
+
+def test_the_benchmark_needs_to_know_nothing(windows, tmp_path):
+    """Folds of `hold_out` go through the one loop as they are, guards and all; the answers come apart afterwards."""
+    from corticode import catalogue
+    from corticode.compose import compose
+    from corticode.evaluate.benchmark import Benchmark, Plan
+    from corticode.evaluate.conformal import apart
+    from corticode.recipe import Recipe
+    from corticode.task.classification import Classification
+
+    labelled = Classification().label(windows.keep(tmp_path / "prepared"))
+    cfg = compose(["model=mdm", "engine.n_jobs=1"])
+    recipe = Recipe(
+        "mdm", cfg["model"], cfg["adapt"], cfg["align"], cfg["trainer"], windows.space, windows.n_times, ("left_hand", "right_hand")
+    )
+    folds = LOSO().folds(labelled.meta, labelled.y)
+    asked = [hold_out(fold, labelled.meta, labelled.y, 0.34)[0] for fold in folds]
+    facts = {
+        "prepare_sees": "window",
+        "uses": "",
+        "classes": ("left_hand", "right_hand"),
+        "channels": 6,
+        "n_sessions": 2,
+        "aligned": False,
+        "window_s": 1.0,
+    }
+    plan = Plan([recipe], labelled, asked, [0], tmp_path / "jobs", tmp_path / "features", {}, facts, refit=False)
+    benchmark, engine = Benchmark([plan]), catalogue.make(cfg["engine"])
+    with engine.started():
+        list(benchmark.run(engine, None))
+    tests, sets = apart(benchmark.outcome(0).predictions, folds, 0.5)
+    assert [len(one) for one in tests] == [len(fold.test) for fold in folds]
+    for one, fold in zip(tests, folds, strict=True):
+        assert set(one.meta["subject"]) == {fold.name.split("=")[-1]}
+        np.testing.assert_array_equal(one.y, labelled.y[fold.test])
+    rows = table(sets)
+    assert len(rows) == 4 and rows["coverage"].between(0, 1).all() and rows["model"].eq("mdm").all()

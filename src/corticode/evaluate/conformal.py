@@ -265,6 +265,25 @@ def conformal(test: Predictions, held: Predictions, alpha: float = 0.1, method: 
     return Sets(test, prediction_sets(test.yhat, threshold, method), alpha, method, threshold, len(pd.unique(person)))
 
 
+def apart(
+    predictions: Sequence[Predictions], folds: Sequence[Fold], alpha: float = 0.1, method: str = "lac"
+) -> tuple[list[Predictions], list[Sets]]:
+    """Take apart what was answered about `hold_out`'s folds: the test rows alone, and their prediction sets.
+
+    Parameters
+    ----------
+    predictions : sequence of Predictions
+        One per model, seed and fold, in the rows of the folds that `hold_out` gave; `fold['fold']` names the fold.
+    folds : sequence of Fold
+        As they were before: their test rows come first.
+    alpha, method
+        See `conformal`.
+    """
+    n_test = {fold.name: len(fold.test) for fold in folds}
+    pairs = [part(one, n_test[one.fold["fold"]]) for one in predictions]
+    return [test for test, _ in pairs], [conformal(test, held, alpha, method) for test, held in pairs]
+
+
 def table(sets: Sequence[Sets]) -> pd.DataFrame:
     """Return the rows of all folds and seeds, one per test person: their seeds averaged, the worst covered first."""
     rows = pd.concat([one.per_person().assign(model=one.answers.fold.get("model", "")) for one in sets], ignore_index=True)
