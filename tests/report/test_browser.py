@@ -59,6 +59,7 @@ RUNS = {
     ),
     "long names": ({"models": LONG[:4], "people": tuple(f"participant-{i:03d}-first-visit" for i in range(40)), "n_windows": 8,
                     "classes": ("imagined movement of the left hand", "imagined movement of the right hand", "both feet", "tongue")}, 7),
+    "many classes": ({"classes": tuple(f"picture of object {i}" for i in range(20)), "n_windows": 60}, 3),
     "a hundred people": ({"people": tuple(f"S{i}" for i in range(109)), "n_windows": 4}, 4),
     "regression": ({"classes": (), "summary": {"target": "age, years", "chance": 15.0, "chance_95": 14.0, "interval": None}}, 2),
 }  # fmt: skip

@@ -296,3 +296,8 @@ def test_a_deterministic_model_has_no_seed(run_folder):
 def test_access_says_transductive_once(run_folder):
     assert "<dd>transductive (all)</dd>" in written(run_folder(summary={"access": "transductive (all)"}))
     assert "<dd>all (transductive)</dd>" in written(run_folder(summary={"access": "all"}))
+
+
+def test_many_classes_are_counted(run_folder):
+    text = written(run_folder(classes=tuple(f"object {i}" for i in range(20)), n_windows=40))
+    assert "<dd>20: object 0, object 1, object 2 …</dd>" in text and "share of the row, over test windows" in text

@@ -66,7 +66,7 @@ def _people(run: Run) -> Iterator[Picture]:
         caption.append(f"The grey field behind a {one} holds 95 % of what guessing scores on as many windows (binomial).")
     pooled = s.get("level") == "pooled"
     what = f"score over {s.get('n') or 'all'} people in one pot" if pooled else "mean"
-    right = f"At the right the {what}" + (", for each model," if several(run) else "")
+    right = f"At the right the {what}" + (" of each model" if several(run) else "")
     bands = [" with its 95 % interval" if s.get("interval") else ""]
     if s.get("chance_95") is not None and s.get("chance") is not None:
         bands.append(
@@ -137,8 +137,11 @@ def _coverage(run: Run) -> Iterator[Picture]:
 
 def _covered(facts: dict[str, Any]) -> str:
     worst = min((p for p in facts["per_person"] if p.get("coverage") is not None), key=lambda p: p["coverage"])
-    said = f"Over all people {100 * facts['coverage']:.1f} % of the sets hold the truth, {100 * (1 - facts['alpha']):.0f} % were wanted."
-    size = f" A set has {facts['mean_size']:.2f} classes in the mean." if facts.get("mean_size") is not None else ""
+    said = (
+        f"Over all people {100 * facts['coverage']:.1f} % of the sets hold the truth, {100 * calibration.wanted(facts):.0f} % were wanted."
+    )
+    mean = facts.get("mean_size", facts.get("size"))
+    size = f" A set has {mean:.2f} classes in the mean." if mean is not None else ""
     return (
         f"A dot is one person. {said}{size} The worst is {worst.get('subject', 'one person')} with {100 * worst['coverage']:.1f} %: "
         "the promise holds over people, not for each. Calibrated on whole people who were neither trained on nor tested."
@@ -168,8 +171,12 @@ def _rows(run: Run) -> str:
 def _classes(run: Run) -> Iterator[Picture]:
     rows = _rows(run)
     for name, predictions in _single(run, run.predictions):
-        caption = f"Each row is a true class, each column an answer: share of the row, and number of {rows}. The diagonal is right."
-        yield Picture(matrix.confusion(predictions, name), "What was taken for what" + (f", {name}." if name else "."), caption)
+        k = len(answer.classes_of(predictions))
+        what = f"share of the row, and number of {rows}" if k <= matrix.NUMBERED else f"share of the row, over {rows}"
+        caption = f"Each row is a true class, each column an answer: {what}. The diagonal is right."
+        yield Picture(
+            matrix.confusion(predictions, name), "What was taken for what" + (f", {name}." if name else "."), caption, full=k > matrix.SMALL
+        )
     shown = run.predictions
     if "model" in shown:
         shown = shown[shown["model"].isin(list(dict.fromkeys(shown["model"]))[:_MODELS])]

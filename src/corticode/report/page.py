@@ -13,7 +13,7 @@ from corticode.report.folder import Run
 from corticode.report.markup import definitions, escape
 
 _LONG = 40  # longer tables are folded
-_FEW = 6  # folds named of those that failed alike
+_FEW = 6  # folds named of those that failed alike, classes named of many
 
 
 def write(path: str | Path) -> Path:
@@ -200,7 +200,7 @@ def _facts(run: Run) -> str:
         ("seed" if run.scores.get("seed", pd.Series()).nunique() == 1 else "seeds", _told(run.scores, "seed")),
         ("people", _people_count(run)),
         ("test windows", _windows(run)),
-        ("classes", _told(run.scores, "n_classes") if run.predictions is None else ", ".join(answer.classes_of(run.predictions))),
+        ("classes", _told(run.scores, "n_classes") if run.predictions is None else _classes(run)),
         ("channels", _told(run.scores, "channels")),
         ("took", _took(s)),
     ]
@@ -235,6 +235,11 @@ def _windows(run: Run) -> str:
     n = run.predictions.groupby(by, dropna=False).size().max() if by else len(run.predictions)
     unit = run.summary.get("unit", "window")
     return f"{n:,}".replace(",", " ") + ("" if unit == "window" else f" (averaged by {unit})")
+
+
+def _classes(run: Run) -> str:
+    names = answer.classes_of(run.predictions)
+    return ", ".join(names) if len(names) <= _FEW else f"{len(names)}: {', '.join(names[:3])} …"
 
 
 def _took(summary: dict[str, Any]) -> str:

@@ -23,7 +23,14 @@ def test_confusion_shows_shares_of_the_row_and_counts(texts):
 def test_confusion_of_twenty_classes_is_drawn(texts):
     names = [f"class {i}" for i in range(20)]
     rows = pd.DataFrame({"y": names, "yhat": names, **{f"p_{n}": np.eye(20)[i] for i, n in enumerate(names)}})
-    assert "class 19" in texts(matrix.confusion(rows))
+    words = texts(matrix.confusion(rows))
+    assert {"class 19", "share of the true class, %", "100"} <= set(words) and "100 %" not in words  # colours speak, not numbers
+
+
+def test_colours_reach_as_far_as_the_shares_do(texts):
+    names = [f"class {i}" for i in range(20)]
+    rows = pd.DataFrame({"y": names * 20, "yhat": np.repeat(names, 20), **{f"p_{n}": 0.05 for n in names}})  # 5 % everywhere
+    assert max(int(word) for word in texts(matrix.confusion(rows)) if word.isdecimal()) == 10
 
 
 def test_differences_are_coloured_where_they_stand_after_correction(texts):

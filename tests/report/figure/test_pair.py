@@ -34,3 +34,9 @@ def test_colours_say_who_is_better(values, colour):
 def test_nothing_to_pair():
     assert pair.pairs(VALUES[["mdm"]], "accuracy") is None
     assert pair.pairs(VALUES[:1], "accuracy") is None
+
+
+def test_chance_that_is_far_off_does_not_press_the_scores_together():
+    assert pair._near(0.5, VALUES) and not pair._near(15.0, VALUES)
+    near, far = (pair.pairs(VALUES, "accuracy", chance=chance) for chance in (0.5, 15.0))
+    assert near != far == pair.pairs(VALUES, "accuracy")

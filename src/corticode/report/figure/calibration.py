@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.report.answer import answers, by_model, calibration, classes_of
-from corticode.report.svg import INK, MUTED, PALETTE, PAPER, look, named, sheet, short
+from corticode.report.svg import INK, MUTED, PALETTE, PAPER, look, named, sheet, short, shorts
 from corticode.report.table import number
 
 _ENOUGH = 5  # windows in a bin that is drawn where several models share a figure
@@ -84,7 +84,7 @@ def coverage(conformal: Mapping[str, Any], title: str = "") -> str | None:
     Parameters
     ----------
     conformal : mapping
-        alpha, coverage, mean_size and per_person: [{subject, coverage, n (windows), size (mean classes in a set)}].
+        alpha (or wanted, 1 - alpha), coverage and per_person: [{subject, coverage, n (windows), size (mean classes in a set)}].
     title : str
 
     Returns
@@ -96,21 +96,26 @@ def coverage(conformal: Mapping[str, Any], title: str = "") -> str | None:
     if people.empty or "coverage" not in people or not people["coverage"].notna().any():
         return None
     people = people.dropna(subset=["coverage"]).sort_values("coverage", kind="stable")
-    n, wanted = len(people), 1 - float(conformal["alpha"])
+    n, promised = len(people), wanted(conformal)
     with sheet("coverage " + title, 9.9, 3.3) as drawn:
         ax = drawn.figure.subplots()
-        ax.axhline(wanted, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-        ax.vlines(range(n), wanted, people["coverage"], color=PALETTE[0], linewidth=1.6 if n <= 40 else 0.9, alpha=0.45)
+        ax.axhline(promised, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        ax.vlines(range(n), promised, people["coverage"], color=PALETTE[0], linewidth=1.6 if n <= 40 else 0.9, alpha=0.45)
         ax.plot(range(n), people["coverage"], linestyle="none", marker="o", color=PALETTE[0], markersize=6 if n <= 40 else 3.6,
                 markeredgecolor=PAPER, markeredgewidth=0.6)  # fmt: skip
         ax.plot([0], [people["coverage"].iloc[0]], marker="s", color=PALETTE[1], markersize=7, markeredgecolor=PAPER, markeredgewidth=0.6)
-        names = [short(name) for name in people.get("subject", pd.Series(range(1, n + 1))).astype(str)]
+        names = shorts(people.get("subject", pd.Series(range(1, n + 1))).astype(str))
         upright = n * max(map(len, names)) <= 110
         if n <= 40:
             ax.set_xticks(range(n), names, rotation=0 if upright else 90)
         ax.set(xlim=(-0.7, n - 0.3), xlabel="person, worst to best" if n <= 40 else f"{n} people, worst to best", title=short(title, 60))
         ax.set_ylabel("share of sets that hold the truth")
-        ax.text(1.008, wanted, f"wanted\n{number(wanted)}", transform=ax.get_yaxis_transform(), color=MUTED, fontsize=8, va="center")
+        ax.text(1.008, promised, f"wanted\n{number(promised)}", transform=ax.get_yaxis_transform(), color=MUTED, fontsize=8, va="center")
         ax.grid(axis="y")
         ax.margins(y=0.12)
     return drawn.svg
+
+
+def wanted(conformal: Mapping[str, Any]) -> float:
+    """Return the share of sets that were to hold the truth."""
+    return float(conformal["wanted"]) if conformal.get("wanted") is not None else 1 - float(conformal["alpha"])

@@ -8,6 +8,8 @@ import pandas as pd
 from corticode.report.answer import classes_of, counts
 from corticode.report.svg import GRID, INK, MUTED, PALETTE, sheet, short, shorts
 
+SMALL = 6  # classes of a matrix that needs half of the page
+NUMBERED = 12  # classes above which cells have no room for numbers
 # text and cells of the matrix keep their own colours in the dark
 _CELL_LIGHT, _CELL_DARK, _CELL_INK = np.array([0xEE, 0xF3, 0xF8]), np.array([0x00, 0x4B, 0x87]), "#1c2024"
 
@@ -24,46 +26,48 @@ def confusion(predictions: pd.DataFrame, title: str = "") -> str:
     classes, table = classes_of(predictions), counts(predictions)
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     k = len(classes)
-    with sheet("confusion " + title, 4.7, 4.4) as drawn:
+    # without numbers the colours must tell small shares apart
+    top = 1.0 if k <= NUMBERED else max(0.1, np.ceil(10 * share.max()) / 10)
+    size, letters = ((4.7, 4.4), 14) if k <= SMALL else ((9.9, 8.6), 30)
+    with sheet("confusion " + title, *size) as drawn:
         ax = drawn.figure.subplots()
         for i, j in np.ndindex(k, k):
-            _cell(ax, i, j, share[i, j], table[i, j], k)
+            _cell(ax, i, j, share[i, j], table[i, j], k, top)
         ax.set(xlim=(-0.5, k - 0.5), ylim=(k - 0.5, -0.5), aspect="equal", xlabel="answered", ylabel="true class", title=short(title, 40))
-        names = shorts(classes, 14)
+        names = shorts(classes, letters)
         ax.set_xticks(range(k), names, rotation=0 if sum(map(len, names)) <= 36 else 90)
         upright = sum(map(len, names)) <= 36
         ax.set_yticks(range(k), names, rotation=90 if upright and k <= 3 else 0, va="center")
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        if k > 12:
-            _scale(drawn.figure, ax, "share of the true class, %")
+        if k > NUMBERED:
+            _scale(drawn.figure, ax, top, "share of the true class, %")
     return drawn.svg
 
 
-def _cell(ax, i: int, j: int, share: float, count: int, k: int) -> None:
+def _cell(ax, i: int, j: int, share: float, count: int, k: int, top: float) -> None:
     from matplotlib.patches import Rectangle
 
     gap = 0.02
-    ax.add_patch(Rectangle((j - 0.5 + gap, i - 0.5 + gap), 1 - 2 * gap, 1 - 2 * gap, facecolor=_shade(share), edgecolor="none"))
-    if k > 12:  # no room for numbers: the bar beside the matrix reads the colours
+    ax.add_patch(Rectangle((j - 0.5 + gap, i - 0.5 + gap), 1 - 2 * gap, 1 - 2 * gap, facecolor=_shade(share / top), edgecolor="none"))
+    if k > NUMBERED:  # no room for numbers: the bar beside the matrix reads the colours
         return
     look = {"ha": "center", "va": "center", "color": "#ffffff" if share > 0.55 else _CELL_INK}
-    large = 15 if k == 2 else 12 if k <= 4 else 8.5
-    ax.text(j, i - (0.08 if k <= 6 else 0), f"{100 * share:.0f}" + (" %" if k <= 6 else ""), fontsize=large, **look)
-    if k <= 6:
-        ax.text(j, i + 0.2, f"{count:,}".replace(",", " "), fontsize=8.5 if k <= 4 else 7, alpha=0.85, **look)
+    large = 15 if k == 2 else 12 if k <= 4 else 8.5 if k <= SMALL else 10
+    ax.text(j, i - 0.08, f"{100 * share:.0f} %", fontsize=large, **look)
+    ax.text(j, i + 0.2, f"{count:,}".replace(",", " "), fontsize=8.5 if k <= 4 else 7, alpha=0.85, **look)
 
 
 def _shade(share: float) -> tuple[float, ...]:
     return tuple((_CELL_LIGHT + (_CELL_DARK - _CELL_LIGHT) * share) / 255)
 
 
-def _scale(figure, ax, words: str) -> None:
+def _scale(figure, ax, top: float, words: str) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
     colours = LinearSegmentedColormap.from_list("share", [_shade(0), _shade(1)])
-    bar = figure.colorbar(ScalarMappable(Normalize(0, 100), colours), ax=ax, shrink=0.6, label=words)
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 100 * top), colours), ax=ax, shrink=0.6, label=words)
     bar.outline.set_visible(False)
 
 

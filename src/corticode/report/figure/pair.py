@@ -42,7 +42,7 @@ def pairs(
         for ax, other in zip(panels, others, strict=True):
             both = values[[other, order[0]]].dropna()
             _panel(ax, both, [names[other], names[order[0]]], lower_is_better, level)
-            if chance is not None:
+            if chance is not None and _near(chance, values):
                 ax.axhline(chance, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
             ax.grid(axis="y")
         longest = max(len(names[other]) for other in others) + len(names[order[0]])
@@ -50,6 +50,12 @@ def pairs(
             ax.tick_params(axis="x", rotation=0 if longest <= 16 else 90)
         panels[0].set_ylabel(metric + (" (lower is better)" if lower_is_better else ""))
     return drawn.svg
+
+
+def _near(chance: float, values: pd.DataFrame) -> bool:
+    """Tell whether chance can be drawn without pressing the scores of all people into one line."""
+    low, high = np.nanmin(values), np.nanmax(values)
+    return low - 1.5 * (high - low) <= chance <= high + 1.5 * (high - low)
 
 
 def _panel(ax, both: pd.DataFrame, names: list[str], lower_is_better: bool, level: str) -> None:

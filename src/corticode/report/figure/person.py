@@ -47,7 +47,7 @@ def people(scores: pd.DataFrame, summary: Mapping[str, Any], level: str = "subje
         if bounds is not None and summary.get("chance") is not None:
             _guesses(left, bounds.reindex(values.index), summary["chance"])
         _dots(left, values, seeds[seeds["metric"] == metric], summary.get("chance"))
-        _names(left, values.index, level)
+        _names(left, values.index, level, 110 * (9.9 - aside) / 8.9)
         _means(right, values, summary)
         for ax in (left, right):
             ax.grid(axis="y")
@@ -99,7 +99,7 @@ def _dots(ax, values: pd.DataFrame, seeds: pd.DataFrame, chance: float | None) -
     ax.set_xlim(-0.7, n - 0.3)
 
 
-def _names(ax, units: pd.Index, level: str) -> None:
+def _names(ax, units: pd.Index, level: str, letters: float) -> None:
     n, (one, many) = len(units), UNITS[level]
     if n > _NAMED:
         ax.set_xlabel(f"{n} {many}, best to worst (names in the table)")
@@ -107,7 +107,7 @@ def _names(ax, units: pd.Index, level: str) -> None:
         ax.set_xticks([0, *tens], ["1", *(str(i + 1) for i in tens)])
         return
     names = shorts(units)
-    upright = n * max(map(len, names)) <= 110  # about as many letters as one line holds
+    upright = n * (max(map(len, names)) + 0.8) <= letters  # about as many as one line holds
     ax.set_xticks(range(n), names, rotation=0 if upright else 90)
     ax.set_xlabel(f"{one}, best to worst" if n > 1 else one)
 
