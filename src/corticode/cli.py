@@ -1,4 +1,4 @@
-"""The command line: `corticode train|list|fetch|report|predict`, and every error as one paragraph."""
+"""The command line: `corticode train|list|fetch|report|leaderboard|predict`, and every error as one paragraph."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ HELP = """corticode: decode brain recordings
   corticode list [word]                                    what there is to choose from
   corticode fetch data=NAME [data.key=value ...]           download a data set
   corticode report RUN                                     write report.html of a run folder again
+  corticode leaderboard FOLDER... [--moabb METRIC] [--output FOLDER]
+                                                           compare all runs below some folders
   corticode predict RUN FILE... [--every SECONDS] [--output TABLE.csv]
                                                            answers of a trained decoder for new recordings
 
@@ -339,6 +341,13 @@ def report(argv: list[str]) -> int:
     return 0
 
 
+def leaderboard(argv: list[str]) -> int:
+    """Compare all runs below some folders: print the table, write CSV, Markdown and one HTML page."""
+    from corticode.evaluate.leaderboard import main as compare
+
+    return compare(argv)
+
+
 def predict(argv: list[str]) -> int:
     """Prepare new recordings exactly as in training and write the decoder's answers as a table."""
     import argparse
@@ -368,7 +377,9 @@ def predict(argv: list[str]) -> int:
     return 0
 
 
-VERBS: dict[str, Callable[[list[str]], int]] = {"train": train, "list": list_entries, "fetch": fetch, "report": report, "predict": predict}
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "train": train, "list": list_entries, "fetch": fetch, "report": report, "leaderboard": leaderboard, "predict": predict,
+}  # fmt: skip
 
 if __name__ == "__main__":
     sys.exit(main())
