@@ -28,7 +28,7 @@ def test_equals_saga_at_its_end(n_classes, ratio, class_weight):
     from sklearn.linear_model import LogisticRegression
 
     Z, y, meta = points(n_classes)
-    head = ElasticNet(C=0.2, l1_ratio=ratio, class_weight=class_weight, tol=1e-9).fit(Z, y, meta, n_classes)
+    head = ElasticNet(C=0.2, l1_ratio=ratio, class_weight=class_weight, tol=1e-6).fit(Z, y, meta, n_classes)
     reference = LogisticRegression(
         C=0.2, l1_ratio=ratio, solver="saga", class_weight=class_weight, max_iter=50000, tol=1e-8, random_state=0
     ).fit(Z, y)

@@ -38,7 +38,7 @@ class ElasticNet(LinearModel):
     max_iter : int
         Of the solver.
     tol : float
-        Largest step of a weight, relative to the largest weight, at which the solver stops.
+        How far the slope of any weight may be from what the end wants it to be, where the penalty's own is about 1.
 
     C and ratio of the smallest log loss on held-out people (sessions, recordings, trials: see `inner_folds`) are taken,
     the smaller C and then the larger ratio among equals.
@@ -62,7 +62,7 @@ class ElasticNet(LinearModel):
         standardize: bool = False,
         class_weight: str | None = None,
         max_iter: int = 5000,
-        tol: float = 1e-6,
+        tol: float = 0.01,
     ):
         self.C, self.Cs = None if C is None else float(C), tuple(sorted(float(value) for value in Cs))
         self.l1_ratio = None if l1_ratio is None else float(l1_ratio)
@@ -157,7 +157,7 @@ class _Problem:
         for _ in range(self.max_iter):
             moved = V - step * (C * self._slope(V) + smooth * V)
             new = np.sign(moved) * np.maximum(np.abs(moved) - threshold, 0.0)
-            good = bool(np.abs(new - V).max() <= self.tol * np.abs(new).max())
+            good = bool(np.abs(new - V).max() <= self.tol * step)
             if good:
                 W = new
                 break
