@@ -198,6 +198,7 @@ class Sweep:
 
     def over(self) -> int:
         """Print the table of all configurations, and what failed; return the exit status."""
+        from corticode.evaluate.leaderboard import collect, write
         from corticode.report.table import headline_line
 
         good = [line for line in self._ran if not isinstance(line[0], Exception)]
@@ -210,6 +211,11 @@ class Sweep:
                 _print_failures(thing.summary)
         if bad:
             print(f"corticode: {len(bad)} of the sweep's {len(self._ran)} runs failed, what is done is kept", file=sys.stderr)
+        if good:
+            folder = good[0][1].parent
+            write(collect([folder for _, folder, _ in good]), folder, [folder], self.command)
+            print((folder / "leaderboard.md").read_text(encoding="utf-8"))
+            print(f"folder: {folder}")
         for thing, _, _ in good:
             print(headline_line(thing.summary), flush=True)
         return 1 if bad else 0
