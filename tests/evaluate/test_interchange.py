@@ -71,5 +71,9 @@ def test_the_command_writes_one_metric(tmp_path, run, capsys):
     assert main([str(tmp_path), "--moabb", "kappa"]) == 0
     table = pd.read_csv(tmp_path / "moabb.csv")
     assert list(table.columns) == list(MOABB_COLUMNS) and len(table) == 8
+    # another access is another protocol, and MOABB's columns name none: a file for each
+    run(tmp_path / "1", {"mdm": 0.1, "ts": 0.1}, access="online")
+    assert main([str(tmp_path), "--moabb", "kappa", "--output", str(tmp_path / "both")]) == 0
+    assert sorted(len(pd.read_csv(file)) for file in (tmp_path / "both").glob("moabb-*.csv")) == [8, 16]
     with pytest.raises(SentenceError, match="no metric is called"):
         main([str(tmp_path), "--moabb", "kapa"])

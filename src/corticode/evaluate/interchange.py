@@ -59,8 +59,8 @@ def to_moabb(candidates: Sequence[Candidate], metric: str) -> pd.DataFrame:
     for dataset, there in protocols.items():
         if len(there) > 1:
             raise SentenceError(
-                f"--moabb: {dataset} was asked under {len(there)} protocols ({'; '.join(there.values())}), and MOABB's columns have no place for "
-                "that: give the folders of one protocol"
+                f"--moabb: {dataset} was asked under {len(there)} protocols ({'; '.join(dict.fromkeys(there.values()))}), and MOABB's columns have "
+                "no place for that: give the folders of one of them"
             )
     tables = [_rows(c, measure) for c in scored]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(MOABB_COLUMNS))

@@ -207,17 +207,24 @@ def main(argv: Sequence[str]) -> int:
     chosen = parser.parse_args(list(argv))
     folder = Path(chosen.output or chosen.folders[0])
     board = collect(chosen.folders)
-    table = None
-    if chosen.moabb is not None:
-        from corticode.evaluate.interchange import to_moabb
-
-        table = to_moabb(board.candidates, chosen.moabb)
-        if not len(table):
-            raise SentenceError(f"--moabb {chosen.moabb}: no run has answers that this metric scores")
+    tables = _moabb_tables(board, chosen.moabb) if chosen.moabb is not None else {}
     write(board, folder, chosen.folders, " ".join(["corticode leaderboard", *argv]))
-    if table is not None:
-        _write_text(folder / "moabb.csv", table.to_csv(index=False, lineterminator="\n"))
+    for name, table in tables.items():
+        _write_text(folder / name, table.to_csv(index=False, lineterminator="\n"))
     print((folder / "leaderboard.md").read_text(encoding="utf-8"))
-    files = "leaderboard.csv, leaderboard.md, leaderboard.html" + (", moabb.csv" if table is not None else "")
-    print(f"{files} are in {folder}")
+    print(f"{', '.join(['leaderboard.csv', 'leaderboard.md', 'leaderboard.html', *tables])} are in {folder}")
     return 0
+
+
+def _moabb_tables(board: Board, metric: str) -> dict[str, pd.DataFrame]:
+    """Return file name -> one metric in MOABB's columns: a file per family of protocols, since those columns name no protocol."""
+    from corticode.evaluate.interchange import to_moabb
+
+    family = {row["protocol"]: row["family"] for _, row in board.protocols.iterrows()}
+    groups: dict[str, list[Candidate]] = {}
+    for candidate in board.candidates:
+        groups.setdefault(family[candidate.protocol_hash[:8]], []).append(candidate)
+    found = {name: table for name, mine in groups.items() if len(table := to_moabb(mine, metric))}
+    if not found:
+        raise SentenceError(f"--moabb {metric}: no run has answers that this metric scores")
+    return {"moabb.csv" if len(found) == 1 else f"moabb-{name}.csv": table for name, table in found.items()}
