@@ -224,7 +224,9 @@ def replaced_heads(recipes: Sequence[Recipe], decoders: Sequence[Decoder]) -> li
 
 
 def models_of(cfg: Mapping[str, Any], model: Any) -> list[tuple[str, dict[str, Any], Any]]:
-    """Return (name, configuration, own prototype) of each model to run."""
+    """Return (name, configuration, own prototype) of each model to run; `cfg.models`, which an experiment may hold, before `cfg.model`."""
+    if model is None and cfg.get("models"):
+        model = {name: {"name": name, "objective": None, "train": None, **config} for name, config in cfg["models"].items()}
     if model is None or isinstance(model, str):
         return [(cfg["model"]["name"], dict(cfg["model"]), None)]
     if isinstance(model, Mapping):
