@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from corticode.errors import BrokenDataError, SentenceError
+from corticode.errors import BrokenDataError, GuardError, SentenceError
 from corticode.recording import Signal
 from corticode.space import Space
 from corticode.state import Stateful
@@ -82,8 +84,8 @@ class Prepare:
         """Return windows X [n, channels, times] float32 in house units, their table, and their Space."""
         for name, step in self.steps.items():
             if name != "window":
-                signal = step(signal)
-        X, table = self.steps["window"](signal)
+                signal = unchanged(step, signal)
+        X, table = unchanged(self.steps["window"], signal)
         return X, table, signal.space
 
     @property
@@ -111,6 +113,37 @@ class Prepare:
             {"name": name, "class": f"{type(step).__module__}.{type(step).__qualname__}", **step.arguments()}
             for name, step in self.steps.items()
         ]
+
+
+def unchanged(step: Step | Cut, signal: Signal) -> Any:
+    """Return what a step makes of a signal, and refuse one that changed itself: it would carry one recording into the next.
+
+    Raises
+    ------
+    GuardError
+        Names the attribute that changed.
+    """
+    before = _remembered(step)
+    made = step(signal)
+    changed = [name for name, value in _remembered(step).items() if before.get(name) != value]
+    if changed:
+        raise GuardError(
+            f"the preparation step {type(step).__name__} changed its {', '.join(changed)} while it worked: what learns from recordings belongs into an "
+            "encoder or an aligner, which sees the fit rows alone"
+        )
+    return made
+
+
+def _remembered(step: Step | Cut) -> dict[str, Any]:
+    """Return what a step holds, in a form that can be compared; a cached property is no memory of a recording."""
+    held: dict[str, Any] = {}
+    for name, value in vars(step).items():
+        if not isinstance(getattr(type(step), name, None), functools.cached_property):
+            try:
+                held[name] = pickle.dumps(value)
+            except Exception:  # a lambda of somebody's own step
+                held[name] = id(value)
+    return held
 
 
 def each_piece(signal: Signal, act: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -83,7 +83,9 @@ class _Known:
         self.trial = codes(meta, TRIAL)
         self.spans = Spans.of(meta, windows.reach_s, context) if windows.info.get("overlap") or any(context) else None
         self.twin = twins(windows)
-        self.whole = {column: codes(meta, (column,)) for column in windows.info.get("whole", ())}
+        # a window without a stimulus shares none
+        own = -1 - np.arange(len(meta))
+        self.whole = {column: np.where(meta[column].isna(), own, codes(meta, (column,))) for column in windows.info.get("whole", ())}
         self.groups = {name: codes(meta, columns) for name, columns in UNSEEN.items()}
         self.person, self.when = codes(meta, PERSON), _moments(meta)
         check_channels(windows)

@@ -18,7 +18,7 @@ from corticode.windows import Windows
 # Differences of two windows that correlate beyond this are one signal: two recordings of one event stay far below it.
 TWINS = 0.9999
 
-_PROJECTIONS, _TREE, _NEAR, _FEW_TIMES, _CHUNK = 16, 5, 0.03, 8, 256
+_PROJECTIONS, _TREE, _NEAR, _FEW_TIMES, _FEW_VALUES, _CHUNK = 16, 5, 0.03, 8, 32, 256
 
 
 def twins(windows: Windows) -> np.ndarray:
@@ -32,7 +32,8 @@ def twins(windows: Windows) -> np.ndarray:
     Returns
     -------
     number : int array [n]
-        A window that is constant in time is like no other.
+        A window that is constant in time is like no other. Nor is one of fewer than 32 values, or of counts: these fall
+        together by chance.
     """
     if windows.folder is None or not windows.key:
         return _numbered(windows)
@@ -57,11 +58,11 @@ def _numbered(windows: Windows) -> np.ndarray:
 
 
 def _arrays(windows: Windows):
-    """Give each block's array (memory-mapped where it can be) and where its rows stand."""
+    """Give the array of each block that can be judged (memory-mapped where it can be), and where its rows stand."""
     first = 0
     for block in windows.blocks:
         where = np.flatnonzero((windows.rows >= first) & (windows.rows < first + len(block.X)))
-        if len(where):
+        if len(where) and block.X[:1].size >= _FEW_VALUES and block.space.kind not in ("unit", "feature"):
             whole = len(where) == len(block.X) and np.array_equal(windows.rows[where], np.arange(first, first + len(where)))
             yield block.X if whole else block.X[windows.rows[where] - first], where
         first += len(block.X)
