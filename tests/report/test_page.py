@@ -301,3 +301,8 @@ def test_access_says_transductive_once(run_folder):
 def test_many_classes_are_counted(run_folder):
     text = written(run_folder(classes=tuple(f"object {i}" for i in range(20)), n_windows=40))
     assert "<dd>20: object 0, object 1, object 2 …</dd>" in text and "share of the row, over test windows" in text
+
+
+def test_energy_is_told_where_it_was_measured(run_folder):
+    assert "<dt>energy</dt><dd>0.0021 kWh</dd>" in written(run_folder(summary={"energy_kwh": 0.00213}))
+    assert "<dt>energy</dt>" not in written(run_folder(summary={"energy_kwh": None}))

@@ -203,6 +203,7 @@ def _facts(run: Run) -> str:
         ("classes", _told(run.scores, "n_classes") if run.predictions is None else _classes(run)),
         ("channels", _told(run.scores, "channels")),
         ("took", _took(s)),
+        ("energy", f"{s['energy_kwh']:.2g} kWh" if s.get("energy_kwh") is not None else ""),
     ]
     return definitions([(k, v) for k, v in cells if v != ""], ' class="facts"')
 
