@@ -148,6 +148,22 @@ def accuracy(yhat: np.ndarray, windows) -> float:
     return float((yhat.argmax(axis=1) == windows.y).mean())
 
 
+def test_training_tells_the_norm_of_epochs_and_domains(parts, monkeypatch):
+    seen, act = [], DomainNorm.forward
+
+    def spy(self, C, domain=None):
+        if self.training:
+            seen.append((round(self.rate, 6), len(domain.unique())))
+        return act(self, C, domain)
+
+    monkeypatch.setattr(DomainNorm, "forward", spy)
+    decoder_of(parts[0], "model.train.batch_size=12", "model.encoder.domains_per_batch=4", epochs=13).fit(parts[0])
+    rates = [rate for rate, _ in seen]
+    assert len(set(rates)) == 3 and rates[0] == 1 and rates[-1] == 0.25 and sorted(rates, reverse=True) == rates
+    # two people of two sessions are left to learn from, each with a quarter of every batch
+    assert {domains for _, domains in seen} == {4}
+
+
 def test_a_stranger_is_understood_by_what_came_before(fitted, parts):
     yhat = fitted.predict(parts[1].blind())
     assert accuracy(yhat, parts[1]) > 0.8

@@ -43,8 +43,9 @@ class Align(Stateful):
     Attributes
     ----------
     acts_on : str
-        'signal' (the aligned signal goes to `per_window`) or 'feature' (acts on SPD features, where the encoder has
-        them, else on the signal).
+        'signal' (the aligned signal goes to `per_window`), 'feature' (acts on SPD features, where the encoder has
+        them, else on the signal) or 'latent' (acts inside a network that says `has_latent`, between its `latent` and its
+        `rest`; `fit_source` then comes after the network has learned).
     """
 
     acts_on = "signal"
