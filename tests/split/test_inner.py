@@ -119,3 +119,38 @@ def test_nothing_to_hold_back(fraction, n_trials):
     meta, y = table(1, 1, 1, n_trials)
     inner = inner_validation(meta, y, fraction, 0)
     assert len(inner.fit) == n_trials and not len(inner.validation) and inner.held == "nothing"
+
+
+def stream(n=40, step=0.5, n_recordings=1):
+    """One person, one session: a window every half second, labels in trials of four windows."""
+    parts = [
+        pd.DataFrame({"dataset": "d", "subject": "S1", "session": "0", "run": str(r), "recording": f"S1_0_{r}", "trial": np.arange(n) // 4, "onset_s": step * np.arange(n)})
+        for r in range(n_recordings)
+    ]  # fmt: skip
+    meta = pd.concat(parts, ignore_index=True)
+    return meta, (meta["trial"] % 2).to_numpy()
+
+
+@pytest.mark.parametrize("n_recordings", [1, 3])
+def test_windows_that_reach_into_what_is_held_back_serve_neither(n_recordings):
+    meta, y = stream(n_recordings=n_recordings)
+    inner = inner_validation(meta, y, 0.2, seed=0, length_s=2.0)
+    for recording in meta["recording"].unique():
+        fit, held = (meta.loc[rows][meta.loc[rows, "recording"] == recording] for rows in (inner.fit, inner.validation))
+        assert len(held) == 8 and held["onset_s"].min() == 16.0  # the last two of ten trials
+        assert fit["onset_s"].max() + 2.0 <= 16.0 and len(fit) == 29
+    assert set(y[inner.fit]) == set(y[inner.validation]) == {0, 1}
+
+
+def test_nothing_is_held_back_where_a_class_would_be_lost_or_all_overlap():
+    meta, _ = stream()
+    everywhere = inner_validation(meta, (np.arange(40) >= 32).astype(int), 0.2, 0, length_s=2.0)
+    assert not len(everywhere.validation) and len(everywhere.fit) == 40 and everywhere.held == "nothing"
+    unknown = inner_validation(meta.assign(onset_s=0.0), stream()[1], 0.2, 0, length_s=2.0)
+    assert not len(unknown.validation) and len(unknown.fit) == 40
+
+
+def test_windows_that_only_touch_are_held_back_by_class():
+    meta, y = stream()
+    inner = inner_validation(meta, y, 0.2, 0, length_s=0.5)
+    check_parts(meta, inner)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from corticode.split.base import in_time
+from corticode.split.rows import Spans, in_time
+from corticode.windows import share_samples
 
 
 class Inner(NamedTuple):
@@ -16,7 +17,8 @@ class Inner(NamedTuple):
     Parameters
     ----------
     fit, validation : int array
-        Row indices, in order. `validation` is empty where nothing can be held back.
+        Row indices, in order. `validation` is empty where nothing can be held back. Rows that share samples with those held
+        back are in neither.
     held : str
         What was held back, in words: '3 of 15 people'.
     """
@@ -26,11 +28,12 @@ class Inner(NamedTuple):
     held: str
 
 
-def inner_validation(meta: pd.DataFrame, y: np.ndarray, fraction: float, seed: int) -> Inner:
+def inner_validation(meta: pd.DataFrame, y: np.ndarray, fraction: float, seed: int, length_s: float = 0.0) -> Inner:
     """Cut rows into a part to learn from and a part to stop by.
 
-    Whole people where there are several, else whole sessions, else the last trials of each run. Classes keep their
-    shares as far as whole people, sessions and trials allow; a class is never taken from the fit part altogether.
+    Whole people where there are several, else whole sessions, else the last trials of each run; where windows overlap, the
+    last trials of each recording in one piece, and the windows that reach into it serve neither part. Classes keep their shares
+    as far as whole people, sessions and trials allow; a class is never taken from the fit part altogether.
 
     Parameters
     ----------
@@ -42,6 +45,8 @@ def inner_validation(meta: pd.DataFrame, y: np.ndarray, fraction: float, seed: i
         Share to hold back, at least one person, session or trial and at most half of them; 0 holds back nothing.
     seed : int
         Chooses people or sessions.
+    length_s : float, s
+        Of a window; 0: windows share no samples.
 
     Returns
     -------
@@ -58,10 +63,31 @@ def inner_validation(meta: pd.DataFrame, y: np.ndarray, fraction: float, seed: i
             if held is not None:
                 inside = np.isin(unit, held)
                 return Inner(everything[~inside], everything[inside], f"{len(held)} of {len(names)} {word}")
-    rows = _last_trials(meta, y, fraction)
+    if length_s and share_samples(meta, length_s):
+        fit, rows = _last_stretch(meta, y, fraction, length_s)
+    else:
+        rows = _last_trials(meta, y, fraction)
+        fit = np.setdiff1d(everything, rows)
     if not len(rows):
         return Inner(everything, nothing, "nothing")
-    return Inner(np.setdiff1d(everything, rows), rows, f"the last {len(rows)} of {len(meta)} windows")
+    return Inner(fit, rows, f"the last {len(rows)} of {len(meta)} windows")
+
+
+def _last_stretch(meta: pd.DataFrame, y: np.ndarray, fraction: float, length_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return (rows to fit, rows held back): the last trials of each recording, and all that shares no sample with them."""
+    ordered = in_time(meta, np.arange(len(meta)))
+    recording, trial = (_joined(meta, ["dataset", "subject", "session", "run", "recording", *more])[ordered] for more in ([], ["trial"]))
+    held = []
+    for name in dict.fromkeys(recording):
+        trials = list(dict.fromkeys(trial[recording == name]))
+        n = min(max(1, round(fraction * len(trials))), len(trials) // 2)
+        held.append(ordered[np.isin(trial, trials[len(trials) - n :])])
+    rows = np.sort(np.concatenate(held))
+    rest = np.setdiff1d(np.arange(len(meta)), rows)
+    fit = rest[~Spans.of(meta, (0.0, length_s)).touching(rest, rows)]
+    labels = _labels(y)
+    costs_a_class = len(np.unique(labels[fit])) < len(np.unique(labels))
+    return (fit, rows) if len(fit) and not costs_a_class else (np.arange(len(meta)), np.arange(0))
 
 
 def _joined(meta: pd.DataFrame, columns: list[str]) -> np.ndarray:

@@ -82,7 +82,7 @@ def fit(
         The loss is no longer a number.
     """
     encoder.check_input(np.shape(F))
-    inner = inner_validation(meta, y, training.validation, seed)
+    inner = inner_validation(meta, y, training.validation, seed, np.shape(F)[-1] / space.sfreq)
     if learn_scale:
         head.learn_scale(np.asarray(y)[inner.fit])
     hardware = hardware.resolved()
