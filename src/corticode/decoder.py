@@ -22,6 +22,7 @@ from corticode.align.base import Align, NoAlign
 from corticode.encoder.base import Encoder
 from corticode.errors import BrokenDataError, GuardError, SentenceError, StoreError
 from corticode.head.base import Head
+from corticode.layer.rank import Subspace
 from corticode.predictions import Predictions
 from corticode.space import Space
 from corticode.split.base import in_time
@@ -69,6 +70,7 @@ class Decoder:
         self.classes, self.uses, self.seed = tuple(classes), tuple(uses), int(seed)
         self.features = features
         self.notes: dict[str, Any] = {}
+        self.subspace = Subspace()
         self.fitted = False
         adapt.check(encoder, head)
         if self._on_latent and not getattr(encoder, "has_latent", False):
@@ -107,10 +109,12 @@ class Decoder:
             raise GuardError("fit needs labelled windows: let a task set y (task.label), or give y to Windows.from_arrays")
         self._check(source)
         meta = source.blind(self.uses).meta
+        if self._has_rank:
+            self.subspace.fit(source)
         self._settle(source, meta)
         F = self._aligned(source, meta, self.aligner.fit_source)
         self.notes = self.adapter.fit(self.encoder, self.head, F, source.y, meta, self.space, self.n_outputs, self.seed) or {}
-        self.notes = {**self.notes, **self.encoder.notes(), **self.head.notes()}
+        self.notes = {**self.notes, **self.subspace.notes(), **self.encoder.notes(), **self.head.notes()}
         if self._on_latent:  # only now it is known what the network makes of the source
             self.aligner.fit_source(self.encoder.latent(F), meta)
         self.fitted = True
@@ -170,7 +174,10 @@ class Decoder:
         outputs = found.get("outputs") or [None] * len(found["labels"])
         spoken_for = ["" if k is None or not self.classes else self.classes[k] for k in outputs]
         labels = [" ".join(part for part in both if part) for both in zip(spoken_for, found["labels"], strict=True)]
-        return {"patterns": self.aligner.back(np.asarray(found["patterns"], dtype=float), found.get("bands")), "labels": labels}
+        maps, bands = np.asarray(found["patterns"], dtype=float), found.get("bands")
+        # undone in the reverse of the order in which they were done
+        maps = self.aligner.back(self.subspace.back(maps), bands) if self._on_signal else self.subspace.back(self.aligner.back(maps, bands))
+        return {"patterns": maps, "labels": labels}
 
     def predictions(self, windows: Windows, **facts: Any) -> Predictions:
         """Predict labelled windows blindly and put the truth beside it, for scoring."""
@@ -205,7 +212,7 @@ class Decoder:
         An aligner of a network's latent does nothing yet: a network that learns normalises by itself.
         """
         if self._on_signal:
-            return self.encoder.per_window(act(np.asarray(windows.X), meta), self.space)
+            return self._projected(self.encoder.per_window(act(np.asarray(windows.X), meta), self.space))
         return self._features(windows) if self._on_latent else act(self._features(windows), meta)
 
     @property
@@ -224,15 +231,23 @@ class Decoder:
     def _features(self, windows: Windows, encoder: Encoder | None = None) -> np.ndarray:
         encoder = self.encoder if encoder is None else encoder
         if self.features is not None and self.asks_the_store:
-            return self.features(encoder, windows)
-        return encoder.per_window(windows.X, self.space)
+            return self._projected(self.features(encoder, windows))
+        return self._projected(encoder.per_window(windows.X, self.space))
+
+    @property
+    def _has_rank(self) -> bool:
+        """True where features are covariance matrices that must have full rank: a network mends its own."""
+        return self.encoder.spd and not self.encoder.neural
+
+    def _projected(self, F: np.ndarray) -> np.ndarray:
+        return self.subspace.project(F) if self._has_rank else F
 
     def _settle(self, source: Windows, meta: pd.DataFrame) -> None:
         """Let the encoder choose what changes its features, on the fit rows alone."""
 
         def ask(encoder: Encoder) -> np.ndarray:
             if self._on_signal:
-                return encoder.per_window(self.aligner.fit_source(np.asarray(source.X), meta), self.space)
+                return self._projected(encoder.per_window(self.aligner.fit_source(np.asarray(source.X), meta), self.space))
             F = self._features(source, encoder)
             return self.aligner.fit_source(F, meta) if encoder.spd else F
 
@@ -302,6 +317,8 @@ class Decoder:
             **facts,
         }
         state = {f"{name}.{k}": np.asarray(v, order="C") for name, part in parts.items() for k, v in part.state().items()}
+        if self.subspace.basis is not None:
+            state["subspace.basis"] = self.subspace.basis
         if folder.exists():
             if not folder.is_dir() or (any(folder.iterdir()) and not (folder / "decoder.json").is_file()):
                 raise StoreError(f"{folder} is there and is no decoder, so it is not replaced: save to another folder")
@@ -358,6 +375,7 @@ class Decoder:
             uses=plain["uses"],
             seed=plain["seed"],
         )
+        decoder.subspace = Subspace(state.get("subspace.basis"))
         decoder.notes, decoder.fitted = plain["notes"], True
         return decoder
 

@@ -47,8 +47,3 @@ def test_what_cannot_be_computed_is_refused():
         Covariance(bands_hz=[[13, 70]]).per_window(noise(), SPACE)
     with pytest.raises(BrokenDataError, match="20 samples are too short"):
         Covariance(bands_hz=[[4, 8]]).per_window(noise(times=20), SPACE)
-    X = noise()
-    X[3] -= X[3].mean(axis=0)
-    with pytest.raises(BrokenDataError, match=r"window 3 .*not positive definite"):
-        Covariance("scm").per_window(X, SPACE)
-    Covariance("oas").per_window(X, SPACE)  # shrinkage is the cure that the sentence names

@@ -9,7 +9,7 @@ import pandas as pd
 
 from corticode.encoder.base import Encoder
 from corticode.errors import BrokenDataError, SentenceError
-from corticode.layer.spd import ESTIMATORS, check_spd, correlations, covariances
+from corticode.layer.spd import ESTIMATORS, correlations, covariances
 from corticode.space import Space
 
 SCALES = ("none", "correlation")
@@ -48,12 +48,12 @@ class Covariance(Encoder):
         self.bands_hz = None if bands_hz is None else tuple((float(low), float(high)) for low, high in bands_hz)
 
     def per_window(self, X: np.ndarray, space: Space) -> np.ndarray:
-        """Return float64 covariances [n, c, c] or [n, bands, c, c].
+        """Return float64 covariances [n, c, c] or [n, bands, c, c]; the decoder sees to their rank (`layer/rank.py`).
 
         Raises
         ------
         BrokenDataError
-            A matrix is not positive definite (names the window and the cure), or a band needs longer windows.
+            A band needs longer windows, or correlations a channel that is not constant.
         SentenceError
             A band does not fit under half the sampling rate.
         """
@@ -63,7 +63,7 @@ class Covariance(Encoder):
             C = np.stack([self._of_band(X, band, space.sfreq) for band in self.bands_hz], axis=1)
         if self.scale == "correlation":
             C = correlations(C)
-        return check_spd(C)
+        return C
 
     def _of_band(self, X: np.ndarray, band: tuple[float, float], sfreq: float) -> np.ndarray:
         low, high = band

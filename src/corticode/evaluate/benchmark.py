@@ -186,6 +186,12 @@ class Benchmark:
                 outcome.failures.append({"model": job.new_decoder.name, "fold": job.fold.name, "seed": job.seed, "refit": job.refit, "error": self._failed[job.key].reason})  # fmt: skip
         return outcome
 
+    def seconds(self, number: int = 0) -> float:
+        """Return how long the fits of a plan took that were computed here."""
+        worker, plan = self.plans[number].worker(), self._jobs[number]
+        found = [_facts(job.path(worker.jobs_folder))["time"] for job in plan if not job.refit and job.key in self._missing and job.is_done(worker.jobs_folder)]  # fmt: skip
+        return float(sum(found))
+
     def failed(self, number: int = 0) -> list[Failed]:
         """Return the errors of a plan's jobs."""
         return [self._failed[job.key] for job in self._jobs[number] if job.key in self._failed]
@@ -251,6 +257,11 @@ def _digest(windows: Windows) -> str:
 # -- reading back ---------------------------------------------------------------------------------------------------
 
 
+def _facts(path: Path) -> dict[str, Any]:
+    with np.load(path, allow_pickle=False) as stored:
+        return json.loads(stored["facts"].tobytes())
+
+
 def _collect(outcome: Outcome, job: Job, worker: Worker, facts: dict[str, Any]) -> None:
     path, name = job.path(worker.jobs_folder), job.new_decoder.name
     if job.refit:
@@ -275,6 +286,8 @@ def _collect(outcome: Outcome, job: Job, worker: Worker, facts: dict[str, Any]) 
             "time": plain["time"],
             **{k: v for k, v in facts.items() if k != "aligned"},
         }
+        if "rank" in notes and f"{name}: {notes['rank']}" not in outcome.notes:
+            outcome.notes.append(f"{name}: {notes['rank']}")
         outcome.predictions.append(Predictions(stored["yhat"], plain["yhat_kind"], test.y, test.meta, facts["classes"], row))
         outcome.history += [{"model": name, "fold": job.fold.name, "seed": job.seed, **line} for line in plain["history"]]
         if "patterns" in stored:
