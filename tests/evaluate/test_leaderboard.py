@@ -240,3 +240,45 @@ def test_files_say_what_the_board_says(tmp_path, run, capsys):
     # the board lies beside the runs and is no run itself
     write(board, tmp_path / "outputs")
     assert collect(tmp_path / "outputs").hash == board.hash
+
+
+def test_points_of_a_learning_curve_are_protocols_of_their_own(tmp_path, run):
+    folder = run(tmp_path / "0", {"mdm": 0.1, "ts": 0.15}, split="learning_curve")
+    # as the split names its folds: half of the people asked after 2, half after 6 others
+    name = {f"S{i}": f"S{i}/{2 if i <= 4 else 6}" for i in range(1, 9)}
+    scores = pd.read_csv(folder / "scores.csv")
+    scores.assign(fold=scores["fold"].map(name)).to_csv(folder / "scores.csv", index=False)
+    answers = pd.read_parquet(folder / "predictions.parquet")
+    answers.assign(fold=answers["fold"].map(name)).to_parquet(folder / "predictions.parquet")
+    board = collect(tmp_path)
+    assert [title for title in board.protocols["title"] if "learning_curve of" in title] == [
+        "d, learning_curve of 2, access none",
+        "d, learning_curve of 6, access none",
+    ]
+    assert board.scores["n"].eq(4).all() and board.scores["complete"].all()
+    mine = scores[(scores["model"] == "mdm") & (scores["level"] == "subject") & (scores["metric"] == "balanced_accuracy")]
+    expected = [mine[mine["subject"].isin([f"S{i}" for i in part])]["score"].mean() for part in (range(1, 5), range(5, 9))]
+    np.testing.assert_allclose(board.scores[board.scores["pipeline"] == "mdm"]["score"], expected)
+    assert board.scores["brier"].notna().all()
+
+
+def test_a_metric_of_ones_own_and_lost_answers_stop_nothing(tmp_path, run):
+    folder = run(tmp_path / "0", {"mdm": 0.1, "ts": 0.15})
+    scores = pd.read_csv(folder / "scores.csv")
+    scores.assign(metric=scores["metric"].replace("balanced_accuracy", "mine")).to_csv(folder / "scores.csv", index=False)
+    summary = store.read_json(folder / "summary.json")
+    change(folder, protocol={**summary["protocol"], "metric": "mine"})
+    (folder / "predictions.parquet").unlink()
+    board = collect(tmp_path)
+    assert len(board.tests) == 1 and len(board.best) == 1
+    assert board.scores["chance"].isna().all() and board.scores["chance_low"].isna().all()
+    assert any("mine is no metric of the house" in note for note in board.notes)
+
+
+def test_errors_of_a_regression_are_better_when_smaller(tmp_path, run):
+    run(tmp_path / "0", {"mdm": 0.0, "ts": 0.3}, metric="log_loss")
+    board = collect(tmp_path)
+    assert list(board.scores["pipeline"]) == ["ts", "mdm"]
+    assert board.best["maximum_pipeline"].item() == "ts" and board.ranks["pipeline"].iloc[0] == "ts"
+    test = board.tests.squeeze()
+    assert (test["difference"] > 0) == (test["first"] == "mdm") and (test["effect"] < 0) == (test["first"] == "mdm")

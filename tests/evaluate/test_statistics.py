@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.evaluate.statistics import bootstrap_interval, permutation_bound
+from corticode.evaluate.statistics import (
+    binomial_bound,
+    binomial_interval,
+    bootstrap_interval,
+    guesses,
+    interval_over_units,
+    permutation_bound,
+)
 from corticode.metric.base import Metric, named
 from corticode.predictions import Predictions
 from corticode.task.classification import Classification
@@ -151,3 +158,75 @@ def test_too_few_people_have_no_interval():
     assert bootstrap_interval(answers(n_people=2), "accuracy", "pooled") is None
     same = answers(skill=5.0, n_people=4)
     assert bootstrap_interval(same, "accuracy") == (1.0, 1.0)
+
+
+# -- guesses --------------------------------------------------------------------------------------------------------
+
+
+def test_the_bound_of_guesses_is_moabbs():
+    chance_level = pytest.importorskip("moabb.analysis.chance_level", reason="needs the extra [moabb]")
+    for n, k, alpha in [(40, 2, 0.05), (72, 4, 0.01), (288, 4, 0.05), (7, 3, 0.2)]:
+        assert binomial_bound(n, 1 / k, alpha) == pytest.approx(chance_level.adjusted_chance_level(k, n, alpha), abs=1e-12)
+
+
+def test_guesses_fall_into_their_interval():
+    low, high = binomial_interval(60, 0.25)
+    drawn = np.random.default_rng(0).binomial(60, 0.25, 20000) / 60
+    assert 0.95 <= np.mean((drawn >= low) & (drawn <= high)) < 0.98  # shares come in steps
+    beyond = np.mean(drawn > binomial_bound(60, 0.25))
+    assert 0.02 < beyond <= 0.055
+
+
+def test_skewed_classes_are_worth_fewer_guesses():
+    """The variance of balanced accuracy under guessing, by simulation, is that of as many guesses."""
+    counts = (60, 20, 10)
+    rng = np.random.default_rng(1)
+    recalls = np.stack([rng.binomial(n, 1 / 3, 40000) / n for n in counts])
+    worth = (1 / 3) * (2 / 3) / recalls.mean(axis=0).var()
+    assert guesses(counts, "balanced_accuracy") == pytest.approx(worth, rel=0.03)
+    assert guesses(counts, "accuracy") == 90
+    assert guesses((30, 30), "balanced_accuracy") == 60
+    assert guesses(counts, "roc_auc") is None
+
+
+# -- people and seeds -----------------------------------------------------------------------------------------------
+
+
+def test_one_seed_is_scipys_interval():
+    from scipy.stats import bootstrap
+
+    values = np.random.default_rng(0).normal(0.7, 0.1, 15)
+    theirs = bootstrap((values,), np.mean, n_resamples=2000, method="BCa", rng=np.random.default_rng(0)).confidence_interval
+    assert interval_over_units(values) == (theirs.low, theirs.high)
+
+
+def test_seeds_widen_the_interval_by_their_own_luck():
+    """Variance of the mean over drawn people and seeds: that of people / n + that of seeds / s, less their finite numbers."""
+    rng = np.random.default_rng(0)
+    people, seeds = rng.normal(0, 0.1, (20, 1)), rng.normal(0, 0.1, (1, 5))
+    scores = 0.7 + people + seeds
+    low, high = interval_over_units(scores, n_resamples=20000)
+    expected = 3.92 * np.sqrt(people.var() / 20 + seeds.var() / 5)
+    assert high - low == pytest.approx(expected, rel=0.05)
+    only_people = interval_over_units(scores.mean(axis=1), n_resamples=20000)
+    assert high - low > 1.3 * (only_people[1] - only_people[0])
+
+
+def test_lost_scores_do_not_count():
+    scores = np.random.default_rng(0).normal(0.7, 0.1, (10, 3))
+    scores[2, 1] = np.nan
+    low, high = interval_over_units(scores)
+    assert low < np.nanmean(scores) < high
+    assert interval_over_units(np.array([0.5, 0.6, np.nan])) is None
+    assert interval_over_units(np.full((4, 2), 0.5)) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("level", ["subject", "pooled"])
+def test_the_interval_of_a_run_draws_seeds_too(level):
+    same = answers(skill=0.1, seeds=range(4), same_answers=True)
+    other = answers(skill=0.1, seeds=range(4))
+    for one in other:  # a seed that went wrong
+        if one.fold["seed"] == 3:
+            object.__setattr__(one, "yhat", one.yhat[:, ::-1])
+    wide, narrow = (bootstrap_interval(each, "accuracy", level, n_resamples=400) for each in (other, same))
+    assert wide[1] - wide[0] > 2 * (narrow[1] - narrow[0])

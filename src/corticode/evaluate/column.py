@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from corticode.errors import SentenceError
 from corticode.evaluate.best import Best, nested_best
 from corticode.evaluate.comparison import PAIR_COLUMNS, RANK_COLUMNS, pairs, ranks
 from corticode.evaluate.pooled import nested_best_pooled, pairs_pooled
@@ -58,10 +59,22 @@ class Column:
         self.protocol: Mapping[str, Any] = (scored or self.candidates)[0].first.summary["protocol"]
         self.notes: list[str] = []
         self.level = str(self.protocol.get("level") or "subject")
-        self.metric: Metric | None = named(str(self.protocol["metric"])) if self.protocol.get("metric") else None
+        self.metric = self._known(str(self.protocol["metric"])) if self.protocol.get("metric") else None
         self.lower_is_better = bool(self.metric and self.metric.lower_is_better)
         self.by_seed = {c.label: c.per_unit(self.metric.name, self.level) for c in scored} if self.metric else {}
         self._ranked = self._those_that_cover_all()
+
+    def _known(self, name: str) -> Metric:
+        """Return the metric of this name; of one's own metric no more is known than its scores."""
+        try:
+            return named(name)
+        except SentenceError:
+            self.notes.append(
+                f"{name} is no metric of the house: its scores are taken as they are, the highest as the best, without a chance level"
+            )
+            own = Metric()
+            own.name, own.kinds = name, ()
+            return own
 
     # -- who takes part ---------------------------------------------------------------------------------------
 

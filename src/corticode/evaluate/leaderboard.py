@@ -25,7 +25,7 @@ PROTOCOL_COLUMNS = (
 )  # fmt: skip
 
 # Protocols that agree in these may be combined over data sets.
-_FAMILY = ("split", "split_arguments", "access", "metric", "level")
+_FAMILY = ("split", "split_arguments", "size", "access", "metric", "level")
 
 
 @dataclass
@@ -116,7 +116,8 @@ def _protocols(columns: Sequence[Column]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=list(PROTOCOL_COLUMNS))
     telling = [name for name in ("task", "metric", "level", "unit", "split_arguments") if table[name].nunique() > 1]
     for i, row in table.iterrows():
-        words = [row["data"], row["split"], f"access {row['access'] or 'none'}"]
+        size = columns[i].protocol.get("size")
+        words = [row["data"], row["split"] + (f" of {size}" if size else ""), f"access {row['access'] or 'none'}"]
         table.loc[i, "title"] = ", ".join(word for word in words if word)
     for name in telling:  # only as much as it takes to tell them apart
         if table["title"].is_unique:

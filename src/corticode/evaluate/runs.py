@@ -8,7 +8,7 @@ A folder that does not say how it was made is refused in a sentence; the others 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Part:
         Its rows of scores.csv; `seed` is text, '' for a model that ran once whatever the seeds.
     date : float
         When summary.json was written, seconds.
+    size : str
+        The point of a learning curve it is, else ''.
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class Part:
     facts: Mapping[str, Any]
     scores: pd.DataFrame
     date: float
+    size: str = ""
 
     @property
     def errors(self) -> list[str]:
@@ -140,6 +143,7 @@ class Candidate:
                 one
                 for part in self.parts
                 for one in read_answers(part.folder / "predictions.parquet", part.model, wanted.get(str(part.folder), []), part.facts)
+                if not part.size or str(one.fold["fold"]).rpartition("/")[2] == part.size
             ]
         return self._answers
 
@@ -197,8 +201,29 @@ def _parts(file: Path) -> list[Part]:
         mine = scores[scores["model"] == name].reset_index(drop=True) if len(scores) else scores
         if facts.get("deterministic") and len(mine):  # ran once, whatever number stands there
             mine = mine.assign(seed="").drop_duplicates(["dataset", "site", "subject", "fold", "level", "metric"], ignore_index=True)
-        parts.append(Part(file.parent, name, summary, facts, mine, file.stat().st_mtime))
+        part = Part(file.parent, name, summary, facts, mine, file.stat().st_mtime)
+        parts += _by_size(part) if summary["protocol"].get("split") == "learning_curve" and len(mine) else [part]
     return parts
+
+
+def _by_size(part: Part) -> list[Part]:
+    """Make a protocol of each point of a learning curve: scores after 2 people and after 16 have no mean.
+
+    Folds are named '.../size'. Scores over all folds (by site, pooled) mix the points and are left out.
+    """
+    rows = part.scores[part.scores["fold"] != ""]
+    size = rows["fold"].str.rpartition("/")[2]
+    points, found = sorted(size.unique(), key=natural), []
+    for point in points:
+        protocol = {**part.summary["protocol"], "size": point}
+        mine = rows[size == point].reset_index(drop=True)
+        n_folds = len(mine[["seed", "fold"]].drop_duplicates())
+        facts = {**part.facts, "n_folds": n_folds, "n_folds_expected": round(part.facts.get("n_folds_expected", 0) / len(points))}
+        # chance bounds and p are those of the whole curve
+        facts = {name: fact for name, fact in facts.items() if name not in ("chance_95", "p", "interval")}
+        summary = {**part.summary, "protocol": protocol, "protocol_hash": store.key(protocol)[:16]}
+        found.append(replace(part, summary=summary, facts=facts, scores=mine, size=point))
+    return found
 
 
 def _read_scores(file: Path) -> pd.DataFrame:
