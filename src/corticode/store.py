@@ -172,9 +172,16 @@ def code_key(module: str) -> str:
 
 def is_written_here(module: str) -> bool:
     """Return True for a module that is neither part of Python nor an installed library: somebody's own code."""
-    origin = _origin(module)
-    if origin is None:
+    # the package tells of all that is in it, and to look for `mne.io` would import mne
+    top = _origin(module.split(".")[0])
+    if top is not None and not _is_own(top):
         return False
+    origin = _origin(module)
+    return origin is not None and _is_own(origin)
+
+
+@functools.cache
+def _is_own(origin: str) -> bool:
     path = Path(origin).resolve()
     libraries = {"site-packages", "dist-packages"}
     return not libraries & set(path.parts) and not path.is_relative_to(Path(sysconfig.get_paths()["stdlib"]).resolve())
@@ -186,12 +193,20 @@ def _visit(module: str, package: str, seen: dict[str, str]) -> None:
     origin = _origin(module)
     if origin is None:
         return
-    tree = ast.parse(Path(origin).read_text(encoding="utf-8"))
-    _drop_docstrings(tree)
-    seen[module] = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-    for name in _imported(tree, module if Path(origin).stem == "__init__" else module.rpartition(".")[0]):
+    stat = os.stat(origin)
+    seen[module], names = _understood(origin, module, (stat.st_size, stat.st_mtime_ns))
+    for name in names:
         if name.split(".")[0] == package or is_written_here(name):
             _visit(name, package, seen)
+
+
+@functools.cache
+def _understood(origin: str, module: str, stamp: tuple[int, int]) -> tuple[str, tuple[str, ...]]:
+    """Return the hash of a file's code, and the names it imports; kept until the file changes, since most keys ask for most files."""
+    tree = ast.parse(Path(origin).read_text(encoding="utf-8"))
+    _drop_docstrings(tree)
+    home = module if Path(origin).stem == "__init__" else module.rpartition(".")[0]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(dict.fromkeys(_imported(tree, home)))
 
 
 def _imported(tree: ast.AST, home: str) -> Iterator[str]:
@@ -221,5 +236,8 @@ def _origin(module: str) -> str | None:
 
 def _drop_docstrings(tree: ast.AST) -> None:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and ast.get_docstring(node, clean=False) is not None
+        ):
             node.body = node.body[1:] or [ast.Pass()]

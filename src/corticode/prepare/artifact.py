@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
 
 from corticode.errors import BrokenDataError, SentenceError
 from corticode.prepare.base import Step, check_finite, each_piece, words
@@ -70,6 +69,8 @@ class RegressEOG(Step):
 
 def _coefficients(signal: Signal, eyes: list[int], mine: list[int]) -> np.ndarray:
     """Return the least-squares weights [channels, eyes]."""
+    from scipy.signal import butter, sosfiltfilt
+
     sos = butter(2, 1.0, "highpass", fs=signal.space.sfreq, output="sos")
     fast = each_piece(signal, lambda X: sosfiltfilt(sos, X, axis=-1, padlen=min(round(signal.space.sfreq), X.shape[1] - 1)))
     return np.linalg.lstsq(fast[eyes].T, fast[mine].T, rcond=None)[0].T

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +117,11 @@ def _make(recordings, prepare, tmp, info, n_jobs, progress) -> None:
 
     parts_folder = tmp / "parts"
     parts_folder.mkdir(parents=True)
-    jobs = (delayed(_one)(recording, prepare, parts_folder / f"{i}.npy") for i, recording in enumerate(recordings))
-    made = Parallel(n_jobs=min(n_jobs, len(recordings)), return_as="generator")(jobs)
+    # recordings that share a file go to one worker, which reads it once
+    shared = [[i for i, _ in group] for _, group in groupby(enumerate(recordings), key=lambda pair: pair[1].files or pair[0])]
+    jobs = (delayed(_several)([recordings[i] for i in some], prepare, [parts_folder / f"{i}.npy" for i in some]) for some in shared)
+    pool = Parallel(n_jobs=min(n_jobs, len(shared)), return_as="generator", batch_size=1)
+    made: Iterable = (one for several in pool(jobs) for one in several)
     if progress is not None:
         made = progress(made, len(recordings), "preparing")
     groups: dict[tuple[Space, int], list[tuple[Path, pd.DataFrame]]] = {}
@@ -150,6 +154,10 @@ def _make(recordings, prepare, tmp, info, n_jobs, progress) -> None:
     shutil.rmtree(parts_folder, ignore_errors=True)
     meta = pd.concat([table for parts in groups.values() for _, table in parts], ignore_index=True)
     write_table(tmp, meta, [space.to_dict() for space, _ in groups], {**info, "notes": notes})
+
+
+def _several(recordings: Sequence[Recording], prepare: Prepare, paths: Sequence[Path]) -> list[tuple[pd.DataFrame, Space, int, list[str]]]:
+    return [_one(recording, prepare, path) for recording, path in zip(recordings, paths, strict=True)]
 
 
 def _one(recording: Recording, prepare: Prepare, path: Path) -> tuple[pd.DataFrame, Space, int, list[str]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import signal as dsp
 
+# scipy.signal takes a second to import: it waits until something is filtered, which windows from the store are not
 from corticode.errors import SentenceError
 from corticode.prepare.base import PHASES, Step, check_choice, check_finite, each_piece, number
 from corticode.recording import Signal
@@ -81,6 +81,8 @@ class BandPass(_Filter):
                 f"a filter edge of {top:g} Hz needs more than {2 * top:g} samples per second, and the recording has {sfreq:g}: "
                 f"set prepare.filter.{'high_hz' if self.high_hz is not None else 'low_hz'} below {sfreq / 2:g}"
             )
+        from scipy import signal as dsp
+
         if self.low_hz is None:
             return dsp.butter(self.order, self.high_hz, "lowpass", fs=sfreq, output="sos")
         if self.high_hz is None:
@@ -137,6 +139,8 @@ class Notch(_Filter):
                 f"a notch at {self.freq_hz:g} Hz needs more than {2 * self.freq_hz:g} samples per second, and the recording has {sfreq:g}: "
                 "leave it out with prepare.notch.freq_hz=null"
             )
+        from scipy import signal as dsp
+
         lines = np.arange(self.freq_hz, sfreq / 2, self.freq_hz)[: None if self.harmonics else 1]
         sos = np.concatenate([dsp.tf2sos(*dsp.iirnotch(line, self.quality, fs=sfreq)) for line in lines])
         # a narrow gap rings for long: three times the time in which it dies down to 1 / e
@@ -152,11 +156,15 @@ def _filtered(signal: Signal, sos: np.ndarray, phase: str, reach: int) -> Signal
 
 
 def _zero_phase(sos: np.ndarray, X: np.ndarray, reach: int) -> np.ndarray:
+    from scipy import signal as dsp
+
     # scipy's own padding, or more for filters that ring longer; a stretch shorter than that is padded by all it has
     pad = 3 * (2 * len(sos) + 1 - min((sos[:, 2] == 0).sum(), (sos[:, 5] == 0).sum()))
     return dsp.sosfiltfilt(sos, X, axis=-1, padlen=min(max(pad, reach), X.shape[1] - 1))
 
 
 def _causal(sos: np.ndarray, X: np.ndarray) -> np.ndarray:
+    from scipy import signal as dsp
+
     start = dsp.sosfilt_zi(sos)[:, None, :] * X[None, :, :1]  # [sections, channels, 2]
     return dsp.sosfilt(sos, X, axis=-1, zi=start)[0]

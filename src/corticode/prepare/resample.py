@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from corticode.errors import SentenceError
 from corticode.prepare.base import Step, check_finite, number
@@ -66,6 +65,8 @@ class Resample(Step):
 
 def _resample(X: np.ndarray, old: float, new: float) -> np.ndarray:
     """Return [channels, about times * new / old]."""
+    from scipy.signal import resample_poly
+
     ratio = _fraction(new / old)
     # the offset travels apart, and the stretch goes on by its end values: zeros would make a step of an offset
     offset = X.mean(axis=1, keepdims=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.signal import lfilter
 
 from corticode.errors import SentenceError
 from corticode.prepare.base import Step, check_choice, check_finite, each_piece, number
@@ -85,6 +84,8 @@ def exponential(X: np.ndarray, factor_new: float = 1e-3, init_block: int = 0, ep
     init_block : int, samples
         This many first samples are standardised by their own mean and deviation instead.
     """
+    from scipy.signal import lfilter
+
     keep = 1.0 - factor_new
     total = (1.0 - keep ** np.arange(1, X.shape[1] + 1)) / factor_new  # sum of the weights so far
 
