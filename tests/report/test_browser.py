@@ -50,12 +50,13 @@ RUNS = {
     "networks, incomplete": (
         {
             "models": ("eegnet", "conformer"),
+            "classes": ("left_hand", "right_hand", "feet", "tongue"),
             "seeds": (0, 1, 2),
             "history": True,
             "people": tuple("ABCDEFGHI"),
             "summary": {"n_folds": 9, "n_folds_expected": 18},
         },
-        8,
+        7,
     ),
     "long names": ({"models": LONG[:4], "people": tuple(f"participant-{i:03d}-first-visit" for i in range(40)), "n_windows": 8,
                     "classes": ("imagined movement of the left hand", "imagined movement of the right hand", "both feet", "tongue")}, 7),

@@ -79,6 +79,8 @@ def sheet(name: str, width: float, height: float) -> Iterator[SimpleNamespace]:
         # a name in a script that the measuring font lacks is still drawn by the browser's
         warnings.filterwarnings("ignore", message="Glyph")
         figure = Figure(figsize=(width, height), layout="constrained")
+        # browsers give a line of text more height than the measuring font has
+        figure.get_layout_engine().set(w_pad=0.07, h_pad=0.07)
         FigureCanvasSVG(figure)
         drawn = SimpleNamespace(figure=figure, svg="")
         yield drawn
