@@ -68,10 +68,12 @@ def test_folders_without_hashes_are_refused_and_the_others_go_on(tmp_path, run):
     models = store.read_json(run(tmp_path / "model", {"e": 0.1}) / "summary.json")["models"]
     models["e"].pop("config_hash")
     change(tmp_path / "model", models=models)
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "summary.json").write_text("[1, 2]")
     board = collect(tmp_path)
     assert list(board.scores["pipeline"]) == ["mdm"]
-    assert len(board.refused) == 4
-    for name in ("unhashed", "unasked", "broken", "model"):
+    assert len(board.refused) == 5
+    for name in ("unhashed", "unasked", "broken", "model", "foreign"):
         assert sum(str(tmp_path / name) in sentence for sentence in board.refused) == 1
     with pytest.raises(MissingDataError, match="no configuration hash"):
         collect(tmp_path / "unhashed")

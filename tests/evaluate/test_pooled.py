@@ -95,3 +95,19 @@ def test_lower_is_better_turns_the_pooled_test_around():
     answers = {"strong": pot(40, skill=2.0, seed=2), "none": pot(40, seed=3)}
     found = pairs_pooled(answers, named("log_loss"), n_permutations=200)
     assert found["difference"].item() < 0 and found["p_greater"].item() < 0.05
+
+
+def test_the_fast_road_of_areas_is_the_plain_one():
+    from corticode.metric.roc_auc import ROCAUC
+
+    class Plain(ROCAUC):
+        name = "plain"
+
+    from corticode.evaluate.pooled import on_one_scale
+
+    metric = named("roc_auc")
+    answers = {
+        name: [on_one_scale(one, metric) for one in pot(20, skill=skill, seed=seed)] for name, skill, seed in (("a", 0.8, 1), ("b", 0.2, 2))
+    }
+    fast, plain = (pairs_pooled(answers, m, n_permutations=60) for m in (metric, Plain()))
+    pd.testing.assert_frame_equal(fast, plain)

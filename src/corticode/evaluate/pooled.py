@@ -21,6 +21,9 @@ from corticode.predictions import Predictions
 
 PERSON = ["dataset", "subject"]
 
+# Exchanged answers are scored this many at a time.
+_AT_ONCE = 5_000_000
+
 
 def pairs_pooled(
     answers: Mapping[str, Sequence[Predictions]], metric: Metric, n_permutations: int = 1000, random_state: int = 0
@@ -51,9 +54,10 @@ def pairs_pooled(
         person = seeds[0][0].meta.groupby(PERSON, sort=False).ngroup().to_numpy()
         # an exchange need not copy who and when
         seeds = [tuple(replace(answers, meta=answers.meta[[]]) for answers in pair) for pair in seeds]
-        rng = np.random.default_rng(random_state)
-        observed = _exchanged(seeds, metric, np.zeros(len(person), dtype=bool))
-        drawn = np.array([_exchanged(seeds, metric, rng.random(person.max() + 1)[person] < 0.5) for _ in range(n_permutations)])
+        draws = np.random.default_rng(random_state).random((n_permutations, person.max() + 1)) < 0.5
+        observed = float(_exchanged(seeds, metric, np.zeros((1, len(person)), dtype=bool))[0])
+        at_once = max(1, _AT_ONCE // len(person))
+        drawn = np.concatenate([_exchanged(seeds, metric, draws[i : i + at_once, person]) for i in range(0, n_permutations, at_once)])
         drawn = sign * drawn[np.isfinite(drawn)]
         greater, less = (
             (int(np.sum(side)) + 1) / (len(drawn) + 1) for side in (drawn >= sign * observed - 1e-12, drawn <= sign * observed + 1e-12)
@@ -72,14 +76,32 @@ def _paired_seeds(first: Sequence[Predictions], second: Sequence[Predictions]) -
     return [(first[i % len(first)], second[i % len(second)]) for i in range(max(len(first), len(second)))]
 
 
-def _exchanged(seeds: Sequence[tuple[Predictions, Predictions]], metric: Metric, swap: np.ndarray) -> float:
-    """Return the difference of two pooled scores after some rows changed sides, averaged over seeds."""
+def _exchanged(seeds: Sequence[tuple[Predictions, Predictions]], metric: Metric, swap: np.ndarray) -> np.ndarray:
+    """Return the difference of two pooled scores, averaged over seeds, for each choice of rows [p, n] that change sides."""
     differences = []
     for one, other in seeds:
-        sides = (np.where(swap[:, None], b.yhat, a.yhat) for a, b in ((one, other), (other, one)))
-        scores = [metric(Predictions(yhat, one.yhat_kind, one.y, one.meta, one.classes)) for yhat in sides]
-        differences.append(np.nan if None in scores else scores[0] - scores[1])
-    return float(np.mean(differences))
+        sides = [_pooled_scores(a, b, metric, swap) for a, b in ((one, other), (other, one))]
+        differences.append(sides[0] - sides[1])
+    return np.mean(differences, axis=0)
+
+
+def _pooled_scores(mine: Predictions, others: Predictions, metric: Metric, swap: np.ndarray) -> np.ndarray:
+    """Return the score of `mine` with some rows answered by `others`, float [p]; NaN where it is undefined."""
+    if metric.name == "roc_auc" and len(mine.classes) == 2:
+        return _areas(np.where(swap, others.yhat[:, 1], mine.yhat[:, 1]), mine.y)
+    scores = (metric(replace(mine, yhat=np.where(rows[:, None], others.yhat, mine.yhat))) for rows in swap)
+    return np.array([np.nan if score is None else score for score in scores])
+
+
+def _areas(answers: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the area under the curve of each row of answers [p, n], all at once, by the rank sum."""
+    from scipy.stats import rankdata
+
+    ones = int(np.sum(y == 1))
+    pairs = ones * (len(y) - ones)
+    if not pairs:
+        return np.full(len(answers), np.nan)
+    return (rankdata(answers, axis=1)[:, y == 1].sum(axis=1) - ones * (ones + 1) / 2) / pairs
 
 
 def nested_best_pooled(

@@ -186,6 +186,8 @@ def _parts(file: Path) -> list[Part]:
         The run does not say how it was made, or cannot be read.
     """
     summary = store.read_json(file)
+    if not isinstance(summary, dict) or not isinstance(summary.get("models") or {}, dict):
+        raise ValueError("its summary.json is none of a run's")
     models = summary.get("models") or {}
     unnamed = [name for name, facts in models.items() if not facts.get("config_hash")]
     if not summary.get("config_hash") or not models or unnamed:
