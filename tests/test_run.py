@@ -248,6 +248,31 @@ def test_few_labels_of_the_target(run):
     assert (first > 0).all()
 
 
+def test_prediction_sets_are_calibrated_on_strangers(run):
+    windows = make_windows(n_subjects=8, n_trials=10)
+    result = run("csp_lda", windows, "refit=false", "evaluate.conformal=0.3")
+    plain = run("csp_lda", windows, "refit=false")
+    facts = result.summary["models"]["csp_lda"]["conformal"]
+    assert facts["wanted"] == 0.7 and facts["n"] == 8 and 0.5 < facts["coverage"] <= 1 and facts["worst"] <= facts["coverage"] and facts["size"] < 2
+    table = pd.read_csv(result.folder / "conformal.csv")
+    assert set(table["subject"]) == {f"S{i}" for i in range(1, 9)} and (table["n_calibration"] == 3).all()
+    # nobody is answered for twice, fewer people are learned from, and the two runs are not one column of a leaderboard
+    assert len(result.predictions) == len(plain.predictions)
+    assert set(result.scores["samples"]) == {80} and set(plain.scores["samples"]) == {140}
+    assert result.summary["protocol_hash"] != plain.summary["protocol_hash"]
+    few = run("csp_lda", windows, "refit=false", "evaluate.conformal=0.05")
+    assert any("too few" in note for note in few.summary["notes"]) and few.summary["models"]["csp_lda"]["conformal"]["size"] == 2
+
+
+def test_energy_is_estimated_where_it_is_asked_for(run):
+    pytest.importorskip("codecarbon")
+    result = run("logvar_lda", make_windows(n_subjects=2, seed=9), "refit=false", "energy.measure=true", "energy.country=DEU")
+    assert 0 < result.summary["energy_kwh"] < 1
+    # a second run computes nothing, and says nothing of energy
+    again = run("logvar_lda", make_windows(n_subjects=2, seed=9), "refit=false", "energy.measure=true", "energy.country=DEU")
+    assert "energy_kwh" not in again.summary
+
+
 def test_age_is_regressed(run):
     result = run("tangent_space", "simulated", "data.n_subjects=6", "data.n_trials=4", "split.n_folds=3", task="regression", split="kfold")
     assert (result.summary["metric"], result.summary["level"], result.summary["unit"]) == ("r2", "pooled", "recording")

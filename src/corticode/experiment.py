@@ -18,17 +18,19 @@ import pandas as pd
 
 from corticode import catalogue, store
 from corticode.decoder import Decoder
+from corticode.energy import Meter
 from corticode.engine.base import Engine
 from corticode.engine.local import Local
 from corticode.errors import SentenceError
 from corticode.evaluate.benchmark import Benchmark, Outcome, Plan
+from corticode.evaluate.conformal import Sets, apart, hold_out
 from corticode.evaluate.worker import Failed
 from corticode.outputs import refuse_foreign_model, withdraw, write_run
 from corticode.prepared import home, own_windows, prepared
 from corticode.progress import progress
 from corticode.recipe import is_network, recipes_of, replaced_heads
 from corticode.sentence import check, guard
-from corticode.split.base import PERSON
+from corticode.split.base import PERSON, Fold
 from corticode.task.base import Task
 from corticode.windows import Windows
 
@@ -145,9 +147,17 @@ def run_many(sentences: Sequence[Sentence], command: str = "") -> list[Result | 
             runs.append(error)
     able = [run for run in runs if isinstance(run, Run)]
     benchmark = Benchmark([run.plan for run in able])
-    _work(benchmark, able, engine)
-    results = iter([run.finish(benchmark.outcome(i), benchmark.failed(i)) for i, run in enumerate(able)])
+    with Meter(sentences[0].cfg["energy"]["measure"], sentences[0].cfg["energy"]["country"]) as meter:
+        _work(benchmark, able, engine)
+    shares = _shares(meter.kwh, [benchmark.seconds(i) for i in range(len(able))])
+    results = iter([run.finish(benchmark.outcome(i), benchmark.failed(i), shares[i]) for i, run in enumerate(able)])
     return [next(results) if isinstance(run, Run) else run for run in runs]
+
+
+def _shares(kwh: float | None, seconds: Sequence[float]) -> list[float | None]:
+    """Give each run its share of a sweep's energy, by the time its fits took; None where nothing was measured or computed."""
+    total = sum(seconds)
+    return [kwh * mine / total if kwh is not None and mine else None for mine in seconds]
 
 
 # The share of the time that may go into bringing run folders up to date while jobs run.
@@ -188,6 +198,7 @@ class Run:
     task: Task
     windows: Windows
     plan: Plan
+    folds: Sequence[Fold]
     about: dict[str, Any]
     notes: tuple[str, ...]
     command: str
@@ -195,15 +206,31 @@ class Run:
 
     def write(self, outcome: Outcome) -> None:
         """Write what is known so far, marked as incomplete."""
+        self._apart(outcome)
         write_run(self.folder, self.cfg, self.task, self.windows, outcome, self.about, self.notes, self.command, over=False)
 
-    def finish(self, outcome: Outcome, failed: Sequence[Failed]) -> Result | Exception:
+    def _apart(self, outcome: Outcome) -> list[Sets]:
+        """Take the answers about calibration people out of the outcome, and return the prediction sets they give."""
+        wanted = self.cfg["evaluate"]
+        if wanted.get("conformal") is None:
+            return []
+        outcome.predictions, sets = apart(outcome.predictions, self.folds, wanted["conformal"], wanted["conformal_method"])
+        if any(np.isinf(one.threshold) for one in sets):
+            n = min(one.n_calibration for one in sets)
+            outcome.notes.append(
+                f"prediction sets: {n} calibration people are too few for evaluate.conformal={wanted['conformal']}, so no class is ever ruled out"
+            )
+        return sets
+
+    def finish(self, outcome: Outcome, failed: Sequence[Failed], energy_kwh: float | None = None) -> Result | Exception:
         """Write the run folder; the error instead where no fold has an answer."""
         if not outcome.predictions:
             withdraw(self.folder)
             return failed[0].error()
+        sets = self._apart(outcome)
         about = {**self.about, "seconds": round(time.perf_counter() - self.since, 2)}
-        written = write_run(self.folder, self.cfg, self.task, self.windows, outcome, about, self.notes, self.command)
+        about |= {"energy_kwh": energy_kwh} if energy_kwh is not None else {}
+        written = write_run(self.folder, self.cfg, self.task, self.windows, outcome, about, self.notes, self.command, sets)
         return Result(*written, Path(self.folder), {recipe.name: recipe.own for recipe in self.plan.models})
 
 
@@ -223,6 +250,8 @@ def planned(sentence: Sentence, n_workers: int, shelf: dict[str, Windows], comma
         labelled.meta, labelled.y, aligner.access, aligner.n_align, overlap=bool(labelled.info.get("overlap")), length_s=reach[1] - reach[0]
     )
     guard(cfg, labelled)
+    alpha = cfg["evaluate"].get("conformal")
+    asked = folds if alpha is None else [hold_out(fold, labelled.meta, labelled.y, _held_share(alpha, labelled))[0] for fold in folds]
     recipes = recipes_of(
         cfg, sentence.model, labelled, sentence.folder, classes=task.classes, uses=tuple(task.uses), default_head=task.default_head
     )
@@ -233,13 +262,19 @@ def planned(sentence: Sentence, n_workers: int, shelf: dict[str, Windows], comma
         "window_s": labelled.n_times / labelled.space.sfreq,
     }  # fmt: skip
     plan = Plan(
-        recipes, labelled, folds, cfg["seed"] if isinstance(cfg["seed"], list) else [cfg["seed"]],
+        recipes, labelled, asked, cfg["seed"] if isinstance(cfg["seed"], list) else [cfg["seed"]],
         jobs_folder=home(cfg) / "jobs", features_folder=home(cfg) / "features",
         described={"uses": list(task.uses)}, facts=facts, refit=bool(cfg.get("refit", True)),
     )  # fmt: skip
     notes = [*labelled.info.get("notes", []), *split.notes, *replaced_heads(recipes, first)]
-    about = describe(cfg, plan, task, first)
-    return Run(cfg, Path(sentence.folder), task, labelled, plan, about, tuple(notes), command, begin)
+    about = describe(cfg, plan, folds, task, first)
+    return Run(cfg, Path(sentence.folder), task, labelled, plan, folds, about, tuple(notes), command, begin)
+
+
+def _held_share(alpha: float, windows: Windows) -> float:
+    """Return the share of fit people to calibrate on: a quarter, or as many more as the promise needs, up to half."""
+    n_people = len(windows.meta[list(PERSON)].drop_duplicates()) - 1
+    return max(0.25, min(0.5, np.ceil(1 / alpha - 1) / max(1, n_people))) if 0 < alpha < 1 else 0.25
 
 
 def _from_shelf(sentence: Sentence, n_workers: int, shelf: dict[str, Windows]) -> Windows:
@@ -277,7 +312,7 @@ def _many_processes(cfg: Mapping[str, Any]) -> bool:
 # -- 6 what the summary says --------------------------------------------------------------------------------------------
 
 
-def describe(cfg: Mapping[str, Any], plan: Plan, task: Task, decoders: Sequence[Decoder]) -> dict[str, Any]:
+def describe(cfg: Mapping[str, Any], plan: Plan, folds: Sequence[Fold], task: Task, decoders: Sequence[Decoder]) -> dict[str, Any]:
     """Return the facts of a run that stand in summary.json beside its headline."""
     choices = cfg.get("choices", {})
     described = {recipe.name: recipe.describe() for recipe in plan.models}
@@ -302,7 +337,8 @@ def describe(cfg: Mapping[str, Any], plan: Plan, task: Task, decoders: Sequence[
         },
         "protocol": {
             "data": choices.get("data", "own"), "task": choices.get("task", ""), "unit": task.unit, "split": choices.get("split", ""),
-            "split_arguments": {k: v for k, v in cfg["split"].items() if k != "_target_"}, "rows": _asked_rows(plan),
+            "split_arguments": {k: v for k, v in cfg["split"].items() if k != "_target_"}, "rows": _asked_rows(plan.windows, folds),
+            **({"conformal": cfg["evaluate"]["conformal"]} if cfg["evaluate"].get("conformal") is not None else {}),
         },
     }  # fmt: skip
 
@@ -311,10 +347,10 @@ def describe(cfg: Mapping[str, Any], plan: Plan, task: Task, decoders: Sequence[
 _PIPELINE = ("model", "adapt", "align", "code", "own")
 
 
-def _asked_rows(plan: Plan) -> str:
+def _asked_rows(windows: Windows, folds: Sequence[Fold]) -> str:
     """Return a hash of who is asked about what in each fold: runs that agree in it can be compared person by person."""
-    who, y = plan.windows.meta[[*PERSON, "session", "run", "trial"]].astype(str), np.asarray(plan.windows.y)
-    asked = [[fold.name, who.iloc[fold.test].to_csv(index=False), y[fold.test].tolist()] for fold in plan.folds]
+    who, y = windows.meta[[*PERSON, "session", "run", "trial"]].astype(str), np.asarray(windows.y)
+    asked = [[fold.name, who.iloc[fold.test].to_csv(index=False), y[fold.test].tolist()] for fold in folds]
     return store.key(asked)[:16]
 
 

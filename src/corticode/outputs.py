@@ -20,8 +20,10 @@ import numpy as np
 import pandas as pd
 
 from corticode import store
-from corticode.errors import StoreError
+from corticode.errors import CorticodeError, StoreError
+from corticode.evaluate import conformal
 from corticode.evaluate.benchmark import Outcome
+from corticode.evaluate.conformal import Sets
 from corticode.predictions import Predictions
 from corticode.task.base import Task
 from corticode.windows import Windows
@@ -36,12 +38,13 @@ def write_run(
     about: dict[str, Any],
     notes: Sequence[str],
     command: str,
+    sets: Sequence[Sets] = (),
     over: bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Score, summarise and write; return (scores, predictions, summary).
 
     Writes config.yaml, environment.json, scores.csv, predictions.parquet, history.csv (networks), patterns.npz (linear
-    decoders), model/ (refitted decoders), figures/, summary.json and report.html. While jobs still run (`over` is False) no
+    decoders), conformal.csv (prediction sets), model/ (refitted decoders), figures/, summary.json and report.html. While jobs still run (`over` is False) no
     more than the tables and a summary that says how far it is.
     """
     folder = Path(folder)
@@ -55,12 +58,14 @@ def write_run(
     if outcome.predictions:
         scores = task.score(outcome.predictions)
         predictions = pd.concat([p.to_frame() for p in outcome.predictions], ignore_index=True)
-        headline = task.headline(scores, outcome.predictions)
+        headline = _headline(task, scores, outcome, over)
         _write_text(folder / "scores.csv", scores.to_csv(index=False, lineterminator="\n"))
         with store.writing(folder / "predictions.parquet") as tmp:
             predictions.to_parquet(tmp, index=False)
-        for name, found in headline.pop("models").items():
+        for name, found in headline.pop("models", {}).items():
             facts["models"][name] |= found | (spread(task, outcome.predictions, {**headline, "model": name}) if over else {})
+    if sets:
+        _write_sets(folder, sets, facts["models"])
     access = ", ".join(dict.fromkeys(str(p.fold["access"]) for p in outcome.predictions))
     protocol = {**about["protocol"], "metric": headline.get("metric"), "level": headline.get("level"), "access": access}
     trust = {k: facts["models"][headline["model"]][k] for k in ("chance_95", "p", "interval")} if headline and over else {}
@@ -83,6 +88,27 @@ def write_run(
 
         write(folder)
     return scores, predictions, summary
+
+
+def _headline(task: Task, scores: pd.DataFrame, outcome: Outcome, over: bool) -> dict[str, Any]:
+    """Return the headline; half-way, when it may still be undefined (an AUC of one child), perhaps none."""
+    try:
+        return task.headline(scores, outcome.predictions)
+    except CorticodeError:
+        if over:
+            raise
+        return {}
+
+
+def _write_sets(folder: Path, sets: Sequence[Sets], models: dict[str, dict[str, Any]]) -> None:
+    """Write the coverage of prediction sets, person by person, and its summary for each model."""
+    rows = conformal.table(sets)
+    _write_text(folder / "conformal.csv", rows.to_csv(index=False, lineterminator="\n"))
+    for name, mine in rows.groupby("model", sort=False):
+        alpha, method = sets[0].alpha, sets[0].method
+        models[name]["conformal"] = {
+            "alpha": alpha, "method": method, **conformal.summary(mine, alpha), "per_person": mine[["subject", "coverage", "n", "size"]].to_dict("records"),
+        }  # fmt: skip
 
 
 def _progress(outcome: Outcome, of_models: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,7 +232,16 @@ def clear(folder: Path) -> None:
     refuse_foreign_model(folder)
     if (folder / "model").exists():
         shutil.rmtree(folder / "model")
-    for name in ("scores.csv", "predictions.parquet", "history.csv", "summary.json", "report.html", "patterns*.npz", "figures/patterns*"):
+    for name in (
+        "scores.csv",
+        "predictions.parquet",
+        "history.csv",
+        "summary.json",
+        "report.html",
+        "conformal.csv",
+        "patterns*.npz",
+        "figures/patterns*",
+    ):
         for path in folder.glob(name):
             path.unlink()
 
