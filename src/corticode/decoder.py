@@ -100,6 +100,8 @@ class Decoder:
     def fit(self, source: Windows) -> Self:
         """Learn from labelled source rows. `notes` then says how the checkpoint or C was chosen.
 
+        Rows that the preparation marked in the column `rejected` (artefacts) are not learned from.
+
         Raises
         ------
         GuardError
@@ -107,6 +109,8 @@ class Decoder:
         """
         if source.y is None:
             raise GuardError("fit needs labelled windows: let a task set y (task.label), or give y to Windows.from_arrays")
+        if "rejected" in source.meta:
+            source = source[~source.meta["rejected"].isin([True]).to_numpy()]
         self._check(source)
         meta = source.blind(self.uses).meta
         if self._has_rank:

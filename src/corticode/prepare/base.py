@@ -59,13 +59,24 @@ class Cut(Stateful):
         raise NotImplementedError
 
 
+class Reject(Stateful):
+    """What may follow the cut: judges finished windows, and drops or marks some. `table.attrs["notes"]` counts them."""
+
+    sees = "window"
+    off = False
+
+    def __call__(self, X: np.ndarray, table: pd.DataFrame, space: Space) -> tuple[np.ndarray, pd.DataFrame]:
+        """Return the windows [n, channels, times] that are kept, and their table."""
+        raise NotImplementedError
+
+
 class Prepare:
-    """A chain of named steps that ends in `window`.
+    """A chain of named steps that ends in `window`, and `reject` where there is one.
 
     Parameters
     ----------
     steps : mapping of name -> Step or None
-        In order; None entries and steps that are off are left out. The entry `window` is a Cut.
+        In order; None entries and steps that are off are left out. The entry `window` is a Cut, `reject` a Reject.
 
     Raises
     ------
@@ -73,7 +84,7 @@ class Prepare:
         There is no `window`.
     """
 
-    def __init__(self, **steps: Step | Cut | None):
+    def __init__(self, **steps: Step | Cut | Reject | None):
         self.steps: Mapping[str, Any] = {name: step for name, step in steps.items() if step is not None and not step.off}
         if not isinstance(self.steps.get("window"), Cut):
             raise SentenceError(
@@ -83,9 +94,11 @@ class Prepare:
     def __call__(self, signal: Signal) -> tuple[np.ndarray, pd.DataFrame, Space]:
         """Return windows X [n, channels, times] float32 in house units, their table, and their Space."""
         for name, step in self.steps.items():
-            if name != "window":
+            if name not in ("window", "reject"):
                 signal = unchanged(step, signal)
         X, table = unchanged(self.steps["window"], signal)
+        if "reject" in self.steps:
+            X, table = self.steps["reject"](X, table, signal.space)
         return X, table, signal.space
 
     @property
