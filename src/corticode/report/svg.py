@@ -57,7 +57,7 @@ _STYLE = {
 
 
 @contextlib.contextmanager
-def sheet(name: str, width: float, height: float) -> Iterator[SimpleNamespace]:
+def sheet(name: str, width: float, height: float, pad: float = 0.0417) -> Iterator[SimpleNamespace]:
     """Give a figure to draw on; when the block ends, `.svg` holds it as text.
 
     Parameters
@@ -65,6 +65,8 @@ def sheet(name: str, width: float, height: float) -> Iterator[SimpleNamespace]:
     name : str
         Salt of the identifiers in the SVG.
     width, height : float, inch
+    pad : float, inch
+        Room at the edges; more where words stand there, since browsers give a line more height than the measuring font has.
 
     Yields
     ------
@@ -79,8 +81,7 @@ def sheet(name: str, width: float, height: float) -> Iterator[SimpleNamespace]:
         # a name in a script that the measuring font lacks is still drawn by the browser's
         warnings.filterwarnings("ignore", message="Glyph")
         figure = Figure(figsize=(width, height), layout="constrained")
-        # browsers give a line of text more height than the measuring font has
-        figure.get_layout_engine().set(w_pad=0.07, h_pad=0.07)
+        figure.get_layout_engine().set(w_pad=pad, h_pad=pad)
         FigureCanvasSVG(figure)
         drawn = SimpleNamespace(figure=figure, svg="")
         yield drawn

@@ -29,7 +29,7 @@ def confusion(predictions: pd.DataFrame, title: str = "") -> str:
     # without numbers the colours must tell small shares apart
     top = 1.0 if k <= NUMBERED else max(0.1, np.ceil(10 * share.max()) / 10)
     size, letters = ((4.7, 4.4), 14) if k <= SMALL else ((9.9, 8.6), 30)
-    with sheet("confusion " + title, *size) as drawn:
+    with sheet("confusion " + title, *size, pad=0.07) as drawn:
         ax = drawn.figure.subplots()
         for i, j in np.ndindex(k, k):
             _cell(ax, i, j, share[i, j], table[i, j], k, top)
@@ -99,7 +99,7 @@ def tests(p: pd.DataFrame, difference: pd.DataFrame, metric: str = "score", lowe
         return None
     largest = max(map(len, shorts(p.index, 30)))
     edge = 2.3 + 0.075 * largest + min(7.2, max(0.52 * k, 1.6))
-    with sheet("tests", min(edge, 10.4), min(edge, 10.4) - 0.5) as drawn:
+    with sheet("tests", min(edge, 10.4), min(edge, 10.4) - 0.5, pad=0.07) as drawn:
         ax = drawn.figure.subplots()
         for i, j in np.ndindex(k, k):
             _pair(ax, i, j, p.iat[i, j], difference.iat[i, j], -1 if lower_is_better else 1, k)
