@@ -216,7 +216,7 @@ class Decoder:
         An aligner of a network's latent does nothing yet: a network that learns normalises by itself.
         """
         if self._on_signal:
-            return self._projected(self.encoder.per_window(act(np.asarray(windows.X), meta), self.space))
+            return self._projected(self.encoder.per_window(act(np.asarray(windows.X), meta), self.space), self.encoder)
         return self._features(windows) if self._on_latent else act(self._features(windows), meta)
 
     @property
@@ -235,23 +235,23 @@ class Decoder:
     def _features(self, windows: Windows, encoder: Encoder | None = None) -> np.ndarray:
         encoder = self.encoder if encoder is None else encoder
         if self.features is not None and self.asks_the_store:
-            return self._projected(self.features(encoder, windows))
-        return self._projected(encoder.per_window(windows.X, self.space))
+            return self._projected(self.features(encoder, windows), encoder)
+        return self._projected(encoder.per_window(windows.X, self.space), encoder)
 
     @property
     def _has_rank(self) -> bool:
         """True where features are covariance matrices that must have full rank: a network mends its own."""
         return self.encoder.spd and not self.encoder.neural
 
-    def _projected(self, F: np.ndarray) -> np.ndarray:
-        return self.subspace.project(F) if self._has_rank else F
+    def _projected(self, F: np.ndarray, encoder: Encoder) -> np.ndarray:
+        return self.subspace.project(F) if self._has_rank and encoder.spd else F
 
     def _settle(self, source: Windows, meta: pd.DataFrame) -> None:
         """Let the encoder choose what changes its features, on the fit rows alone."""
 
         def ask(encoder: Encoder) -> np.ndarray:
             if self._on_signal:
-                return self._projected(encoder.per_window(self.aligner.fit_source(np.asarray(source.X), meta), self.space))
+                return self._projected(encoder.per_window(self.aligner.fit_source(np.asarray(source.X), meta), self.space), encoder)
             F = self._features(source, encoder)
             return self.aligner.fit_source(F, meta) if encoder.spd else F
 
