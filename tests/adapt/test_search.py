@@ -108,3 +108,16 @@ def test_a_class_of_one_trial_leaves_no_choice():
     windows = labelled(delayed_classes())[[0, 1, 2, 4, 6]]
     with pytest.raises(BrokenDataError, match="one trial only"):
         decoder(AugmentedCovariance(), MDM(), windows).fit(windows)
+
+
+@pytest.mark.parametrize("aligner", [None, Riemannian])
+def test_delays_of_channels_that_depend_on_each_other_are_projected(aligner):
+    windows = labelled(delayed_classes())
+    X = windows.X - windows.X.mean(axis=1, keepdims=True)
+    referenced = labelled(
+        Windows.from_arrays(X, windows.meta["event"], sfreq=128.0, subject=windows.meta["subject"], ch_names=["C3", "Cz", "C4"])
+    )
+    encoder = AugmentedTangentSpace("grid", orders=(1, 2), lags=(1, 5))
+    fitted = decoder(encoder, LogisticRegression(C=0.1), referenced, aligner() if aligner else None).fit(referenced)
+    assert (fitted.encoder.order, fitted.encoder.lag) == (2, 5) and "rank" in fitted.notes
+    assert fitted.encode(referenced.blind()).shape == (96, 4 * 5 // 2)

@@ -65,15 +65,26 @@ def test_matrices_that_lack_rank_are_shrunk_with_a_warning():
 
 
 def test_only_the_windows_that_lack_rank_are_shrunk(recwarn):
+    from pyriemann.estimation import Covariances
+
     X, _, _ = signals()
-    healthy = AugmentedCovariance("fixed", 2, 3).per_window(X, SPACE)
+    healthy = AugmentedCovariance("fixed", 2, 4).per_window(X, SPACE)
     assert not recwarn.list
-    X[4, 2] = X[4, 0]
+    X[4] = np.tile(X[4, :, :4], 50)  # of a period of four samples: a delay of four adds nothing
     with pytest.warns(RuntimeWarning, match="lack rank"):
-        C = AugmentedCovariance("fixed", 2, 3).per_window(X, SPACE)
+        C = AugmentedCovariance("fixed", 2, 4).per_window(X, SPACE)
     others = np.arange(30) != 4
     np.testing.assert_array_equal(C[others], healthy[others])
-    assert np.linalg.eigvalsh(C[4])[0] > 0
+    np.testing.assert_allclose(C[4], Covariances("oas").transform(delayed(X, 2, 4)[4:5].astype(float))[0], atol=1e-10)
+
+
+def test_dependent_channels_are_left_to_the_decoder(recwarn):
+    """It projects all models' matrices alike: shrinking one of them would make a direction up."""
+    X, _, _ = signals()
+    X -= X.mean(axis=1, keepdims=True)
+    C = AugmentedCovariance("fixed", 2, 4).per_window(X, SPACE)
+    assert not recwarn.list
+    assert (np.linalg.matrix_rank(C, tol=1e-6) == 4).all()
 
 
 def test_grid_takes_the_least_loss_and_asks_for_each_point_once():

@@ -72,4 +72,14 @@ def test_refusals():
     with pytest.raises(BrokenDataError, match="fitted on"):
         XdawnTangentSpace(2).fit(X, y, meta).encode(X[..., :100], meta, SPACE)
     with pytest.raises(BrokenDataError, match="positive definite"):
-        XdawnTangentSpace(2).fit(X - X.mean(axis=1, keepdims=True), y, meta)
+        XdawnTangentSpace(6, "scm").fit(X, y, meta)  # the classes' filters span the same six channels twice
+
+
+def test_an_average_reference_costs_nothing_but_a_dimension():
+    """What lives in the five directions left is read as from five channels that span them."""
+    X, y, meta, _ = evoked()
+    referenced = X - X.mean(axis=1, keepdims=True)
+    whole, part = (XdawnTangentSpace(2).fit(signal, y, meta) for signal in (referenced, referenced[:, :5]))
+    sign = np.sign((whole.filters_ @ referenced[0] * (part.filters_ @ referenced[0, :5])).sum(axis=1))
+    scale = np.linalg.norm(whole.filters_ @ referenced[0], axis=1) / np.linalg.norm(part.filters_ @ referenced[0, :5], axis=1)
+    np.testing.assert_allclose(whole.filters_ @ referenced[3], (sign * scale)[:, None] * (part.filters_ @ referenced[3, :5]), atol=1e-3)

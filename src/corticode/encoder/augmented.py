@@ -25,8 +25,9 @@ class AugmentedCovariance(Encoder):
 
     The blocks are the covariances at delays of 0, lag, 2 lag ...: those of an autoregressive model of this order.
     Input: windows [n, channels, times] of any kind, band-passed.
-    Representation: [n, order c, order c], float64, unit². Windows with a matrix that lacks rank (too short for so many rows,
-    channels that depend on each other) get their OAS covariance instead, with a warning.
+    Representation: [n, order c, order c], float64, unit². A window whose delayed copies lack dimensions that the
+    signal has (too few samples for so many rows, a lag too short for a slow signal) gets its OAS covariance instead, with a
+    warning.
     Parameters: order and lag, where they are chosen.
     Source: Carrara and Papadopoulo 2024, IEEE TBME (arXiv 2302.04508). order=1 is the covariance of the signal itself.
 
@@ -77,25 +78,23 @@ class AugmentedCovariance(Encoder):
         ------
         SentenceError
             Windows are shorter than the delays.
-        BrokenDataError
-            A matrix is not positive definite even when shrunk.
         """
         size = self.order * X.shape[1]
         C = np.empty((len(X), size, size))
         for first in range(0, len(X), 64):  # the copies take `order` times the memory of the data
-            C[first : first + 64] = self._full_rank(delayed(X[first : first + 64], self.order, self.lag))
-        return spd.check_spd(C)
+            C[first : first + 64] = self._of(X[first : first + 64])
+        return C
 
-    def _full_rank(self, stacked: np.ndarray) -> np.ndarray:
-        rows, times = stacked.shape[1:]
-        if self.estimator != "scm":
-            return spd.covariances(stacked, self.estimator)
-        C = spd.covariances(stacked, "scm")
-        lacking = np.ones(len(C), dtype=bool)
-        if times > rows:
-            values = np.linalg.eigvalsh(C)
-            lacking = ~(values[:, 0] > spd.FULL_RANK * values[:, -1])
+    def _of(self, X: np.ndarray) -> np.ndarray:
+        """Return the covariances of some windows; the decoder sees to channels that depend on each other (`layer/rank.py`)."""
+        stacked = delayed(X, self.order, self.lag)
+        C = spd.covariances(stacked, self.estimator)
+        if self.estimator != "scm" or self.order == 1:
+            return C
+        # delays may not cost a dimension: order copies of r of them have order * r
+        lacking = _rank(C) < self.order * _rank(spd.covariances(X, "scm"))
         if lacking.any():
+            rows, times = stacked.shape[1:]
             warnings.warn(
                 f"augmented covariances of order {self.order}, lag {self.lag} lack rank ({rows} rows of {times} samples): "
                 "where they do the OAS covariance stands in their place",
@@ -161,6 +160,11 @@ class AugmentedTangentSpace(AugmentedCovariance, TangentSpace):
     def patterns(self, head: Any) -> dict[str, Any] | None:
         """Return scalp patterns of order 1; of higher orders a source is a filter in time too, which no map shows."""
         return TangentSpace.patterns(self, head) if self.order == 1 else None
+
+
+def _rank(C: np.ndarray) -> np.ndarray:
+    values = np.linalg.eigvalsh(C)
+    return (values > spd.FULL_RANK * values[:, -1:]).sum(axis=1)
 
 
 def delayed(X: np.ndarray, order: int, lag: int) -> np.ndarray:

@@ -58,14 +58,14 @@ class StackedTangentSpace(TangentSpace):
         self.classes = None if classes is None else tuple(classes)
 
     def per_window(self, X: np.ndarray, space: Space) -> np.ndarray:
-        """Return float64 covariances [n, k, k] of the stacked bands.
+        """Return float64 covariances [n, k, k] of the stacked bands; the decoder sees to their rank (`layer/rank.py`).
 
         Raises
         ------
         SentenceError
             No frequencies are known, or a band does not fit under half the sampling rate.
         BrokenDataError
-            A matrix is not positive definite, or windows are too short to be filtered.
+            Windows are too short to be filtered.
         """
         # any frequencies may be stacked, also more or fewer than there are classes
         freqs = [f for f in frequencies(self.freqs_hz, self.classes if self.freqs_hz is None else None) if f is not None]
@@ -75,7 +75,7 @@ class StackedTangentSpace(TangentSpace):
         for first in range(0, len(X), 64):  # the filtered copy is float64 and would multiply the memory of the data
             signals = banded(X[first : first + 64], bands, space.sfreq, self.order, self.start_s)
             C[first : first + 64] = spd.covariances(signals.reshape(len(signals), size, -1), self.estimator)
-        return spd.check_spd(C)
+        return C
 
     def patterns(self, head: Any) -> None:
         """Return nothing: a source of the stack is a map per band, and alignment is undone for the stack only."""

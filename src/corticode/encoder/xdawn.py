@@ -25,12 +25,13 @@ class XdawnTangentSpace(Encoder):
     Representation: [n, m (m + 1) / 2], m = 2 * classes * n_filters, no unit.
     Parameters: n_filters filters and responses per class, and the reference m x m.
     Source: Rivet et al. 2009, IEEE TBME 56(8); Barachant and Congedo 2014, arXiv 1409.0107. Checked against pyriemann's
-    XdawnCovariances to 1e-8. Matrices depend on the fit rows' labels, so an aligner acts on the signal.
+    XdawnCovariances to 1e-8. Matrices depend on the fit rows' labels, so an aligner acts on the signal. Where channels depend
+    on each other (average reference) filters are sought in the directions that are left.
 
     Parameters
     ----------
     n_filters : int
-        Per class; no more than there are channels.
+        Per class; no more than the signal has dimensions.
     estimator : str
         Of the super-trials: 'scm', 'oas' or 'lwf'. The latter two also take more sources than there are channels.
     metric : str
@@ -61,7 +62,7 @@ class XdawnTangentSpace(Encoder):
         Raises
         ------
         BrokenDataError
-            One class only, or channels that depend on each other.
+            One class only, or a matrix that is not positive definite.
         """
         labels = np.unique(y)
         if len(labels) < 2:
@@ -69,20 +70,23 @@ class XdawnTangentSpace(Encoder):
         X = np.asarray(features, dtype=np.float64)
         # every sample of every fit row, one behind the other, is the signal that responses stand out of
         centred = X - X.mean(axis=(0, 2))[:, None]
-        noise = spd.check_spd(np.einsum("nct,ndt->cd", centred, centred, optimize=True) / (len(X) * X.shape[2]))
-        found = [self._of_class(X[y == label].mean(axis=0), noise) for label in labels]
+        noise = np.einsum("nct,ndt->cd", centred, centred, optimize=True) / (len(X) * X.shape[2])
+        values, basis = np.linalg.eigh(noise)
+        basis = basis[:, values > spd.FULL_RANK * values[-1]]
+        found = [self._of_class(X[y == label].mean(axis=0), noise, basis) for label in labels]
         self.filters_, self.patterns_, self.responses_ = (np.concatenate([one[k] for one in found]) for k in range(3))
         self.speaks_for_ = np.repeat(labels, [len(one[0]) for one in found])
         self.reference_ = np.ascontiguousarray(spd.mean(self.matrices(features), self.metric))
         return self
 
-    def _of_class(self, response: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _of_class(self, response: np.ndarray, noise: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return filters, patterns and filtered mean response of one class, sought in the directions that the signal has."""
         from scipy.linalg import eigh
 
-        vectors = eigh(spd.covariances(response, "scm"), noise)[1][:, ::-1]
+        vectors = eigh(spd.covariances(basis.T @ response, "scm"), basis.T @ noise @ basis)[1][:, ::-1]
         vectors = vectors / np.linalg.norm(vectors, axis=0)
-        V = np.ascontiguousarray(vectors[:, : self.n_filters].T)
-        return V, np.linalg.inv(vectors)[: self.n_filters], V @ response
+        V = np.ascontiguousarray(vectors[:, : self.n_filters].T @ basis.T)
+        return V, np.linalg.inv(vectors)[: self.n_filters] @ basis.T, V @ response
 
     def matrices(self, features: np.ndarray) -> np.ndarray:
         """Return covariances of super-trials, float64 [n, m, m].
