@@ -130,11 +130,38 @@ def test_with_a_root_the_network_is_never_asked(tmp_path, monkeypatch):
     monkeypatch.setattr(FakeDataset, "_get_single_subject_data", wants_network)
     dataset = MOABB("FakeDataset", OPTIONS, root=str(tmp_path))
     before = socket.socket.connect
-    with pytest.raises(MissingDataError, match=r"without the network .data.root= is given"):
+    with pytest.raises(MissingDataError, match="nothing is downloaded"):
         next(iter(dataset.recordings())).read()
     assert socket.socket.connect is before
     with pytest.raises(MissingDataError, match="there is no such folder"):
         MOABB("FakeDataset", OPTIONS, root=str(tmp_path / "nowhere")).recordings()
+
+
+def test_data_on_disk_need_no_network_without_a_root_either(tmp_path, monkeypatch):
+    """MOABB's mirror is asked before the disk is looked at: here the disk comes first, and the network only when that fails."""
+    from moabb.datasets.fake import FakeDataset
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("the network was asked"))
+    dataset = MOABB("FakeDataset", OPTIONS, subjects=["1"])
+    dataset.home = tmp_path
+    assert next(iter(dataset.recordings())).read().X.shape[0] == 3
+
+    tried = []
+
+    def fail_offline(self, subject):
+        tried.append(socket.getaddrinfo)
+        if len(tried) == 1:
+            socket.getaddrinfo("example.org", 443)
+        return FakeDataset._get_single_subject_data(self, subject)
+
+    class Far(FakeDataset):
+        _get_single_subject_data = fail_offline
+
+    monkeypatch.setattr("moabb.datasets.fake.FarDataset", Far, raising=False)
+    far = MOABB("FarDataset", {**OPTIONS, "code": "FarDataset"}, subjects=["1"])
+    far.home = tmp_path
+    next(iter(far.recordings())).read()
+    assert len(tried) == 2 and tried[0] is not tried[1]
 
 
 def test_fetch_asks_moabb_for_the_chosen_people(tmp_path, monkeypatch):

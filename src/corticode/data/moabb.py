@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import functools
+import logging
 import os
 import re
 import socket
@@ -204,8 +205,7 @@ def read(
         The runs of the session do not share channels and rate.
     """
     there, what = build(dataset, options), f"{dataset} subject {subject}"
-    with _moabb_at(Path(root), online), _explained(f"{what} could not be read from {root}" + ("" if online else " without the network")):
-        sessions = there.get_data([subject])[subject]
+    sessions = _sessions(there, subject, what, Path(root), online)
     numbered = {int(re.match(r"\d+", str(name))[0]): name for name in sessions}
     if session not in numbered:
         raise MissingDataError(f"{what} has the sessions {', '.join(map(str, sessions))}, and no session {session}")
@@ -222,6 +222,18 @@ def read(
         said = f"subject {subject} has {len(sessions)} sessions, of which MOABB declares {n_sessions} for everybody: data.sessions=[0,...] takes more"
         signal.events.attrs["notes"] = [*signal.events.attrs.get("notes", []), said]
     return signal
+
+
+def _sessions(there: Any, subject: Any, what: str, root: Path, online: bool) -> dict[str, dict[str, Any]]:
+    """Return MOABB's sessions of one person: from the disk alone first, since MOABB asks the network before it looks there."""
+    try:
+        with _moabb_at(root, online=False, there=there), _explained(f"{what} could not be read from {root} without the network"):
+            return there.get_data([subject])[subject]
+    except MissingDataError:
+        if not online:
+            raise
+    with _moabb_at(root, online=True), _explained(f"{what} could neither be read from {root} nor downloaded"):
+        return there.get_data([subject])[subject]
 
 
 def joined(runs: Mapping[str, Signal], what: str) -> Signal:
@@ -254,34 +266,66 @@ class _Offline(OSError):
 
 
 @contextlib.contextmanager
-def _moabb_at(folder: Path, online: bool) -> Iterator[None]:
-    """Let MOABB look for files in `folder`, quietly; without the network unless `online`."""
-    import logging
+def _moabb_at(folder: Path, online: bool, there: Any = None) -> Iterator[None]:
+    """Let MOABB look for files in `folder`; quietly and without the network unless `online`."""
     import warnings
 
     import mne
+    import pooch
 
-    before, connect, level = os.environ.get("MNE_DATA"), socket.socket.connect, logging.getLogger("moabb").level
+    loggers = [logging.getLogger("moabb"), *([] if online else [pooch.get_logger()])]
+    levels = [logger.level for logger in loggers]
     folder.mkdir(parents=True, exist_ok=True)
-    os.environ["MNE_DATA"] = str(folder)  # MOABB would write its choice into MNE's settings
-    logging.getLogger("moabb").setLevel(logging.ERROR)
-    if not online:
-        socket.socket.connect = _refuse
+    # MOABB would write its choice of a folder into MNE's settings
+    with _environment(MNE_DATA=str(folder)), contextlib.ExitStack() as stack:
+        if not online:
+            stack.enter_context(_environment(MOABB_DOWNLOAD_PROVIDER=_provider(there)))
+            stack.enter_context(_offline())
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            with warnings.catch_warnings(), mne.utils.use_log_level("ERROR"):
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _provider(there: Any) -> str:
+    """Return where MOABB may look: its mirror NEMAR only where files of it are on disk, since it asks there again and again."""
+    place = getattr(there, "_sourcedata_store", lambda: None)()
+    return "auto" if place is not None and Path(place).is_dir() else "upstream"
+
+
+@contextlib.contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Set environment variables inside the block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
-        with warnings.catch_warnings(), mne.utils.use_log_level("ERROR"):
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
-        socket.socket.connect = connect
-        logging.getLogger("moabb").setLevel(level)
-        if before is None:
-            del os.environ["MNE_DATA"]
-        else:
-            os.environ["MNE_DATA"] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
-def _refuse(*_: Any) -> None:
-    raise _Offline("data.root= is given, so nothing is downloaded")
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """Refuse every connection, and every look-up of a name, inside the block."""
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+    socket.socket.connect = socket.getaddrinfo = _refuse
+    try:
+        yield
+    finally:
+        socket.socket.connect, socket.getaddrinfo = connect, look_up
+
+
+def _refuse(*_: Any, **__: Any) -> None:
+    raise _Offline("it is not all on disk, and with data.root= nothing is downloaded")
 
 
 @contextlib.contextmanager
@@ -295,7 +339,7 @@ def _explained(what: str) -> Iterator[None]:
         mendable = store.explained(error, Path(what)) if isinstance(error, OSError) else error
         if isinstance(mendable, CorticodeError):
             raise mendable from error
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = " ".join(str(error).split())[:400] or type(error).__name__
         raise MissingDataError(
             f"{what} ({reason}): put MOABB's files there, or run corticode fetch data=moabb where there is a network"
         ) from error
