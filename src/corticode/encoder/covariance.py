@@ -9,7 +9,7 @@ import pandas as pd
 
 from corticode.encoder.base import Encoder
 from corticode.errors import BrokenDataError, SentenceError
-from corticode.layer.spd import ESTIMATORS, correlations, covariances
+from corticode.layer.spd import correlations, covariances, known_estimator
 from corticode.space import Space
 
 SCALES = ("none", "correlation")
@@ -24,9 +24,9 @@ class Covariance(Encoder):
 
     Parameters
     ----------
-    estimator : str
-        'scm', 'oas' or 'lwf' (see `corticode.layer.spd.covariances`). The latter two stay positive definite where
-        channels depend on each other.
+    estimator : str or float
+        'scm', 'oas', 'lwf', 'shrunk', or a number to shrink by (see `corticode.layer.spd.covariances`). Where channels depend
+        on each other the decoder projects all of them to the dimensions that are left (`corticode.layer.rank`).
     bands_hz : sequence of (low, high) or None
         Butterworth band-passes, zero phase, made inside each window: a window is its own filter's whole signal, so
         slow bands want long windows.
@@ -39,12 +39,12 @@ class Covariance(Encoder):
     spd = True
     window_arguments: tuple[str, ...] = ("estimator", "bands_hz", "order", "scale")
 
-    def __init__(self, estimator: str = "oas", bands_hz: Sequence[Sequence[float]] | None = None, order: int = 4, scale: str = "none"):
-        if estimator not in ESTIMATORS:
-            raise SentenceError(f"covariance estimator {estimator!r} is unknown: pick one of {', '.join(ESTIMATORS)}")
+    def __init__(
+        self, estimator: str | float = "oas", bands_hz: Sequence[Sequence[float]] | None = None, order: int = 4, scale: str = "none"
+    ):
         if scale not in SCALES:
             raise SentenceError(f"covariance scale {scale!r} is unknown: pick one of {', '.join(SCALES)}")
-        self.estimator, self.order, self.scale = estimator, int(order), scale
+        self.estimator, self.order, self.scale = known_estimator(estimator), int(order), scale
         self.bands_hz = None if bands_hz is None else tuple((float(low), float(high)) for low, high in bands_hz)
 
     def per_window(self, X: np.ndarray, space: Space) -> np.ndarray:

@@ -23,7 +23,9 @@ __all__ = [
     "logm", "mean", "mean_riemann", "sqrtm", "symmetric", "tangent", "upper", "whitener",
 ]  # fmt: skip
 
-ESTIMATORS = ("scm", "oas", "lwf")
+ESTIMATORS = ("scm", "oas", "lwf", "shrunk")
+
+_FIXED = 0.1  # what 'shrunk' shrinks by, as in scikit-learn
 
 _BLOCK = 2**18  # float64 numbers worked on at a time: the copy of a block stays near the processor
 
@@ -31,15 +33,16 @@ _BLOCK = 2**18  # float64 numbers worked on at a time: the copy of a block stays
 # -- covariance matrices --------------------------------------------------------------------------------------------
 
 
-def covariances(X: np.ndarray, estimator: str = "oas", centre: bool = True) -> np.ndarray:
+def covariances(X: np.ndarray, estimator: str | float = "oas", centre: bool = True) -> np.ndarray:
     """Return the covariance matrix of each window.
 
     Parameters
     ----------
     X : array [..., channels, times], any unit
-    estimator : str
+    estimator : str or float
         'scm': X X' / times. 'oas', 'lwf': the same, shrunk towards a multiple of the identity by the oracle
         approximating or the Ledoit-Wolf amount, which keeps it positive definite where channels depend on each other.
+        A number above 0, up to 1: shrunk by that amount; 'shrunk': by 0.1.
     centre : bool
         Take each channel's mean out of each window first.
 
@@ -59,8 +62,7 @@ def covariances(X: np.ndarray, estimator: str = "oas", centre: bool = True) -> n
     Chen et al. 2010, IEEE TSP 58(10), eq. 23 (oas); Ledoit and Wolf 2004, J. Multivar. Anal. 88(2). Both as scikit-learn
     computes them: checked against scikit-learn and pyriemann to 1e-10 (tests/layer/test_spd.py).
     """
-    if estimator not in ESTIMATORS:
-        raise SentenceError(f"covariance estimator {estimator!r} is unknown: pick one of {', '.join(ESTIMATORS)}")
+    estimator = known_estimator(estimator)
     X = np.asarray(X)
     *lead, channels, times = X.shape
     if times < 2:
@@ -78,6 +80,21 @@ def covariances(X: np.ndarray, estimator: str = "oas", centre: bool = True) -> n
     return C.reshape(*lead, channels, channels)
 
 
+def known_estimator(estimator: str | float) -> str | float:
+    """Return the estimator if there is such a one.
+
+    Raises
+    ------
+    SentenceError
+    """
+    amount = isinstance(estimator, int | float) and not isinstance(estimator, bool) and 0 < estimator <= 1
+    if not amount and estimator not in ESTIMATORS:
+        raise SentenceError(
+            f"covariance estimator {estimator!r} is unknown: pick one of {', '.join(ESTIMATORS)}, or a number above 0 up to 1 to shrink by"
+        )
+    return estimator
+
+
 def _scatter(X: np.ndarray) -> np.ndarray:
     """Return the covariance of each window [n, c, t], divided by times."""
     times = X.shape[-1]
@@ -93,7 +110,7 @@ def _scatter(X: np.ndarray) -> np.ndarray:
     return S
 
 
-def _shrunk(X: np.ndarray, estimator: str, centre: bool) -> np.ndarray:
+def _shrunk(X: np.ndarray, estimator: str | float, centre: bool) -> np.ndarray:
     channels, times = X.shape[-2:]
     if centre and estimator == "lwf":
         X, centre = X - X.mean(axis=-1, keepdims=True), False
@@ -101,6 +118,8 @@ def _shrunk(X: np.ndarray, estimator: str, centre: bool) -> np.ndarray:
     if estimator == "scm":
         return S
     mu = np.trace(S, axis1=-2, axis2=-1) / channels
+    if estimator not in ("oas", "lwf"):
+        return _towards_identity(S, mu, np.full(len(S), _FIXED if estimator == "shrunk" else float(estimator)))
     square = np.einsum("nij,nij->n", S, S)
     spread = square - channels * mu**2  # squared distance of S to mu I
     if estimator == "oas":
@@ -110,6 +129,10 @@ def _shrunk(X: np.ndarray, estimator: str, centre: bool) -> np.ndarray:
         wanted, room = (((X**2).sum(axis=-2) ** 2).mean(axis=-1) - square) / times, spread
     # a window of independent channels of one variance has no spread: it is mu I already
     amount = np.clip(np.divide(wanted, room, out=np.ones_like(room), where=room > 0), 0.0, 1.0)
+    return _towards_identity(S, mu, amount)
+
+
+def _towards_identity(S: np.ndarray, mu: np.ndarray, amount: np.ndarray) -> np.ndarray:
     S *= (1 - amount)[..., None, None]
     np.einsum("nii->ni", S)[...] += (amount * mu)[..., None]
     return S
