@@ -204,3 +204,28 @@ def test_joints_inside_runs_are_kept():
     assert signal.joints == (4, 10, 14, 21, 25)
     np.testing.assert_allclose(signal.events["onset_s"], [0.05, 0.15, 0.26])
     assert [name for _, name in signal.events.attrs["runs"]] == ["0", "1", "2"]
+
+
+def test_real_files_read_as_by_their_own_entry(shared, tmp_path):
+    """EEGMMIDB through MOABB and through data=physionet_mi: the same samples, cues and classes. Runs of fists and feet, which are
+    not at hand, are stood in for by copies, and not looked at."""
+    from corticode.data.physionet_mi import PhysionetMI
+
+    source = shared / "data/eeg/physionet_mi/MNE-eegbci-data/files/eegmmidb/1.0.0/S002"
+    target = tmp_path / "MNE-eegbci-data/files/eegmmidb/1.0.0/S002"
+    target.mkdir(parents=True)
+    for run, like in ((4, 4), (8, 8), (12, 12), (6, 4), (10, 8), (14, 12)):
+        (target / f"S002R{run:02d}.edf").write_bytes((source / f"S002R{like:02d}.edf").read_bytes())
+    signal = next(iter(MOABB("PhysionetMI", root=str(tmp_path), subjects=["2"]).recordings())).read()
+    ours = [r.read() for r in PhysionetMI(root=str(shared / "data/eeg/physionet_mi"), subjects=["S002"]).recordings()]
+    edges = [0, *signal.joints, signal.X.shape[1]]
+    runs = [name for _, name in signal.events.attrs["runs"]]
+    assert len(runs) == 6 and len(ours) == 3
+    for k, mine in enumerate(ours):
+        first, last = edges[k], edges[k + 1]
+        np.testing.assert_allclose(signal.X[:, first:last], mine.X[: len(signal.space)], atol=1e-6)
+        onset = signal.events["onset_s"] * signal.space.sfreq
+        inside = signal.events[(onset >= first) & (onset < last) & signal.events["event"].isin(["left_hand", "right_hand"])]
+        cues = mine.events[mine.events["event"] != "rest"]
+        assert list(inside["event"]) == list(cues["event"])
+        np.testing.assert_allclose(inside["onset_s"] - first / signal.space.sfreq, cues["onset_s"], atol=1e-6)
