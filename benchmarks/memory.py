@@ -20,11 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from page import keep, made_with
 
 from corticode.space import Space
 from corticode.windows import write_table
-
-HERE = Path(__file__).resolve().parent
 
 
 def blocks(folder: Path, n_people: int, n_trials: int, n_channels: int, n_times: int) -> Path:
@@ -103,7 +102,9 @@ def _watch(process: subprocess.Popen, peak: dict[str, float]) -> None:
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=None, help="where 20 GB may lie for a while (default: the system's temporary folder)")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where 20 GB may lie for a while (default: the system's temporary folder)"
+    )
     parser.add_argument("--people", type=int, nargs="*", default=[27, 109], help="of 90 trials x 64 channels x 480 samples")
     parser.add_argument("--gigabytes", type=float, nargs="*", default=[2.5, 20.0], help="of prepared blocks")
     parser.add_argument("--models", nargs="*", default=["mdm", "csp_lda", "tangent_space model.head.C=1.0"])
@@ -126,7 +127,10 @@ def main() -> None:
     text = "\n".join([head, "|---" * 8 + "|", *rows])
     print(text)
     if not chosen.dry:
-        keep(text)
+        keep(
+            "memory",
+            f"## Memory\n\nMade by `python benchmarks/memory.py`: anonymous memory is what cannot be dropped and read again from a file.\n\n{text}\n\n{made_with()}",
+        )
 
 
 def line(what: str, folder: Path, words: list[str]) -> str:
@@ -139,19 +143,6 @@ def line(what: str, folder: Path, words: list[str]) -> str:
         f"| {what} | {size:.1f} GB | `{' '.join(words)}` | 2 | {found['n_folds']:.0f} | {found['headline']:.3f} "
         f"| {found['anonymous']:.0f} MiB | {found['pss']:.0f} MiB |"
     )
-
-
-def keep(table: str) -> None:
-    """Put the table between its markers in benchmarks/README.md."""
-    path = HERE / "README.md"
-    text = path.read_text(encoding="utf-8")
-    begin, end = "<!-- memory -->", "<!-- end of memory -->"
-    section = f"{begin}\n## Memory\n\nMade by `python benchmarks/memory.py`.\n\n{table}\n{end}"
-    if begin in text:
-        text = text[: text.index(begin)] + section + text[text.index(end) + len(end) :]
-    else:
-        text = text.rstrip() + "\n\n" + section + "\n"
-    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
