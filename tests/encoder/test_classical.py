@@ -90,7 +90,13 @@ OTHER = {
     "ensemble": True,
     "rest": "b",
 }
-TWINS = {"metric": "riemann", "estimator": "oas", "scale": "none", "rule": "afnn", "ensemble": False}  # where the encoder has that value already
+TWINS = {
+    "metric": "riemann",
+    "estimator": "oas",
+    "scale": "none",
+    "rule": "afnn",
+    "ensemble": False,
+}  # where the encoder has that value already
 
 
 def test_window_arguments_are_truthful(new, windows):

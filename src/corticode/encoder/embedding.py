@@ -185,7 +185,7 @@ def maximal_derivatives(x: np.ndarray, max_lag: int, max_order: int, theiler: in
         nearest = squared.argmin(axis=1)
         before = squared[np.arange(len(some)), nearest]
         after = before + (series[some] - series[nearest]) ** 2
-        false = float(np.mean(np.sqrt(after / np.maximum(before, _TINY)) > r))
+        false = float(np.mean(after > r * r * before))
         if false > last or false < enough:  # what there is unfolds the signal already
             break
         delays.append(int(lag))
