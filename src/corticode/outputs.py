@@ -126,7 +126,7 @@ def _progress(outcome: Outcome, of_models: Mapping[str, Any]) -> dict[str, Any]:
 def _write_details(folder: Path, cfg: Mapping[str, Any], task: Task, windows: Windows, outcome: Outcome) -> None:
     if outcome.history:
         _write_text(folder / "history.csv", pd.DataFrame(outcome.history).to_csv(index=False, lineterminator="\n"))
-    _write_patterns(folder, windows, outcome)
+    _write_patterns(folder, windows, outcome, draw=bool(cfg.get("report", True)))
     _write_models(folder / "model", cfg, task, outcome)
 
 
@@ -246,7 +246,8 @@ def clear(folder: Path) -> None:
             path.unlink()
 
 
-def _write_patterns(folder: Path, windows: Windows, outcome: Outcome) -> None:
+def _write_patterns(folder: Path, windows: Windows, outcome: Outcome, draw: bool) -> None:
+    """Write the mean patterns of each model; `draw` them as maps too, which takes longer than a classical fold."""
     from corticode.explain import pattern
 
     for name, found in outcome.patterns.items():
@@ -254,7 +255,7 @@ def _write_patterns(folder: Path, windows: Windows, outcome: Outcome) -> None:
         same = [p["patterns"] for p in found if p["patterns"].shape == found[0]["patterns"].shape]
         path = folder / ("patterns.npz" if len(outcome.patterns) == 1 else f"patterns_{name}.npz")
         pattern.save(path, pattern.average(same), list(windows.space.names), windows.space.positions, found[0]["labels"])
-        if windows.space.positions is not None:
+        if draw and windows.space.positions is not None:
             from corticode.explain.topomap import write_topomap
 
             write_topomap(path, folder / "figures" / f"{path.stem}.svg", title=f"{name}: mean of {len(same)} folds")

@@ -178,7 +178,7 @@ def check_amplitude(signal: Signal, source: str) -> None:
     """
     eeg = [i for i, kind in enumerate(signal.space.channel_types) if kind == signal.space.kind]
     # every sample of a long recording is not needed for a median
-    X = signal.X[eeg, :: max(1, signal.X.shape[1] // 20000)]
+    X = signal.X[eeg, :: max(1, signal.X.shape[1] // 4000)]
     if not X.size:
         return
     X = np.where(np.isfinite(X), X, np.nan)
