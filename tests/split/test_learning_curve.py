@@ -10,7 +10,9 @@ from corticode.split.loso import LOSO
 
 def test_sizes_grow_and_are_nested(table):
     meta, y = table()
-    folds = [fold for fold in LearningCurve().folds(meta, y) if fold.name.startswith("S1/")]
+    split = LearningCurve()
+    folds = [fold for fold in split.folds(meta, y) if fold.name.startswith("S1/")]
+    assert len(split.notes) == 1 and "mean over all sizes" in split.notes[0]
     assert [fold.size for fold in folds] == [1, 2, 4, 8, 11]
     for small, large in itertools.pairwise(folds):
         assert set(small.fit) < set(large.fit) and np.array_equal(small.test, large.test)

@@ -1,11 +1,11 @@
 """What of the target a decoder was given: the words of the `access` column, one for one with MOABB's CrossSubjectMode.
 
-    none                nothing: learned from others, the target answered as it stands
-    trialwise           the same, each window answered by itself
-    online              each window aligned by what came before it and itself (MOABB has no such mode)
-    unlabelled 20 %     the first 20 % of each session, without labels, not tested
-    transductive        all test windows, without labels, before the first is answered
-    labelled 20 %       the first 20 % of each session, with labels, not tested
+none                nothing: learned from others, the target answered as it stands
+trialwise           the same, each window answered by itself
+online              each window aligned by what came before it and itself (MOABB has no such mode)
+unlabelled 20 %     the first 20 % of each session, without labels, not tested
+transductive        all test windows, without labels, before the first is answered
+labelled 20 %       the first 20 % of each session, with labels, not tested
 """
 
 from __future__ import annotations

@@ -55,6 +55,9 @@ class LearningCurve(Split):
 
     def pairs(self, meta: pd.DataFrame, y: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         """Give (.../size, fit rows, test rows), size by size for each test set."""
+        self.notes.append(
+            "learning curve: the headline is the mean over all sizes; scores.csv has each size as a fold of its own (.../size)"
+        )
         yield from self._of_people(meta, y) if self.of == "subject" else self._of_trials(meta, y)
 
     def _of_people(self, meta: pd.DataFrame, y: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
