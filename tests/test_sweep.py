@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 import corticode
@@ -54,6 +55,15 @@ def test_two_models_are_two_pipelines_of_one_protocol(sweep):
     one, other = (json.loads((folder / n / "summary.json").read_text()) for n in "01")
     assert one["protocol"] == other["protocol"]
     assert one["models"]["logvar_lda"]["config_hash"] != other["models"]["mdm"]["config_hash"]
+
+
+def test_a_key_of_a_swept_word_is_that_of_each_entry(sweep):
+    """Neither model is the default one, and only they have this key."""
+    status, _, err, folder = sweep("model=csp_lda,csp_svm", "model.encoder.n_components=2", "model.encoder.bands_hz=[[8,12],[12,20]]", *SMALL)
+    assert status == 0, err
+    for n in "01":
+        config = yaml.safe_load((folder / n / "config.yaml").read_text())
+        assert config["model"]["encoder"]["n_components"] == 2 and config["model"]["encoder"]["bands_hz"] == [[8, 12], [12, 20]]
 
 
 def test_an_unlike_question_is_another_protocol(sweep):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -259,8 +260,31 @@ def _arguments(argv: list[str]) -> list[str]:
     rest = [a for a in argv if a not in _SWEEP]
     if any(a.startswith(("model._target_=", "+model._target_=")) for a in rest):
         rest = _own_model(rest)
+    rest = _of_swept_words([_path_quoted(a) for a in rest])
     quiet = ["hydra/hydra_logging=none", "hydra/job_logging=none"]
-    return [*flags, *(_path_quoted(a) for a in rest), *(q for q in quiet if not any(a.startswith(q.split("=")[0]) for a in rest))]
+    return [*flags, *rest, *(q for q in quiet if not any(a.startswith(q.split("=")[0]) for a in rest))]
+
+
+def _of_swept_words(argv: list[str]) -> list[str]:
+    """Let `model.key=value` stand beside `model=a,b`: Hydra would look for the key in the entry that is not swept over.
+
+    A sweep of one value is looked up in each job's own entry.
+    """
+    swept = {key for key, equals, value in (a.partition("=") for a in argv) if equals and _is_swept(value)}
+    found = []
+    for argument in argv:
+        key, equals, value = argument.partition("=")
+        alone = equals and key.split(".")[0] in swept and "." in key and not _is_swept(value)
+        found.append(f"{key}=choice({value})" if alone else argument)
+    return found
+
+
+def _is_swept(value: str) -> bool:
+    """True for `a,b`, `range(3)`, `glob(*)`: commas inside brackets and quotes are none."""
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"", "", value)
+    while bare != (inner := re.sub(r"\[[^][]*\]|\{[^{}]*\}|\([^()]*\)", "", bare)):
+        bare = inner
+    return "," in bare or value.startswith(("choice(", "range(", "glob(", "interval(", "shuffle(", "sort("))
 
 
 def _own_model(argv: list[str]) -> list[str]:

@@ -31,6 +31,7 @@ from corticode.progress import progress
 from corticode.recipe import is_network, recipes_of, replaced_heads
 from corticode.sentence import check, guard
 from corticode.split.base import PERSON, Fold
+from corticode.split.guard import check_folds
 from corticode.task.base import Task
 from corticode.windows import Windows
 
@@ -251,6 +252,7 @@ def planned(sentence: Sentence, n_workers: int, shelf: dict[str, Windows], comma
     )
     guard(cfg, labelled)
     alpha = cfg["evaluate"].get("conformal")
+    check_folds(labelled, folds)  # before calibration people join those who are asked
     asked = folds if alpha is None else [hold_out(fold, labelled.meta, labelled.y, _held_share(alpha, labelled))[0] for fold in folds]
     recipes = recipes_of(
         cfg, sentence.model, labelled, sentence.folder, classes=task.classes, uses=tuple(task.uses), default_head=task.default_head

@@ -20,7 +20,8 @@ def test_one_row_per_level_fold_seed_and_metric(windows, answer):
     assert tuple(scores.columns) == COLUMNS
     for level, rows in (("subject", 4 * 2 * 2), ("fold", 4 * 2 * 2), ("pooled", 2 * 2), ("site", 0)):
         for metric in task.metrics:
-            assert len(only(scores, level, metric.name)) == rows
+            # a rate needs the length of a window, which these answers do not tell
+            assert len(only(scores, level, metric.name)) == (rows if metric.name != "itr" else 0)
     assert not scores.duplicated(["model", "seed", "fold", "level", "subject", "metric"]).any()
     row = only(scores, "subject").iloc[0]
     assert (row["subject"], row["fold"], row["samples"], row["samples_test"], row["n_classes"]) == ("S1", "S1", 72, 24, 2)

@@ -40,7 +40,7 @@ class Classification(Task):
         self,
         target: str = "event",
         classes: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
-        metrics: Sequence[str | Metric] = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "roc_auc", "log_loss", "ece"),
+        metrics: Sequence[str | Metric] = ("accuracy", "balanced_accuracy", "kappa", "f1_macro", "roc_auc", "log_loss", "brier", "ece", "itr"),
         headline_metric: str = "balanced_accuracy",
         headline_level: str = "subject",
         unit: str = "window",
