@@ -236,7 +236,8 @@ class Decoder:
         encoder = self.encoder if encoder is None else encoder
         if self.features is not None and self.asks_the_store:
             return self._projected(self.features(encoder, windows), encoder)
-        return self._projected(encoder.per_window(windows.X, self.space), encoder)
+        # a network reads batch by batch, and from the disk where windows lie there
+        return self._projected(encoder.per_window(windows.lazy if encoder.neural else windows.X, self.space), encoder)
 
     @property
     def _has_rank(self) -> bool:
