@@ -310,7 +310,7 @@ def _path_quoted(argument: str) -> str:
     if not equals or key.lstrip("+") not in _PATH_KEYS or not value or value[0] in "'\"[$":
         return argument
     value = os.path.expanduser(value)
-    return f"{key}='{value}'" if any(c in value for c in "=,() {}:") else f"{key}={value}"
+    return f"{key}='{value}'" if any(c in value for c in "=,() {}:~") else f"{key}={value}"
 
 
 # -- the other verbs ----------------------------------------------------------------------------------------------------

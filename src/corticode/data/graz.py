@@ -76,9 +76,18 @@ def read(file: Path, labels: Path | None = None, run: int | None = None, artifac
     return signal
 
 
-@lru_cache(maxsize=1)
+_last: dict[tuple, tuple[Signal, ...]] = {}  # a session of 120 MB is let go before the next one is read
+
+
 def _session(file: Path, labels: Path | None, stamp: tuple) -> tuple[Signal, ...]:
     """Return the runs with trials of one session; kept until the next file, since its six runs are asked for one by one."""
+    if (file, labels, stamp) not in _last:
+        _last.clear()
+        _last[file, labels, stamp] = _read_session(file, labels)
+    return _last[file, labels, stamp]
+
+
+def _read_session(file: Path, labels: Path | None) -> tuple[Signal, ...]:
     try:
         signals = _mat_runs(file) if file.suffix.lower() == ".mat" else _gdf_runs(file, labels)
     except (CorticodeError, MemoryError):
