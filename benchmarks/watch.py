@@ -22,7 +22,7 @@ class Watched:
     out: str
 
 
-def watched(command: Sequence[str], env: Mapping[str, str], every_s: float = 0.1) -> Watched:
+def watched(command: Sequence[str], env: Mapping[str, str], every_s: float = 0.25) -> Watched:
     """Run a command to its end.
 
     Memory is the proportional set size of all its processes, summed: a page that several of them share counts once.
