@@ -110,7 +110,8 @@ def _mat_runs(file: Path) -> list[Signal]:
         raise BrokenDataError(f"{file} holds labels, not signals")
     cells = np.atleast_1d(loadmat(file, variable_names=["data"], squeeze_me=True, struct_as_record=False)["data"])
     signals, before = [], 0
-    for cell in cells:
+    for i, cell in enumerate(cells):
+        cells[i] = None  # a run at a time becomes float32, and its doubles are given back
         X, trial = np.atleast_2d(cell.X), _integers(cell.trial)
         if trial.size:
             sfreq = float(cell.fs)
@@ -226,7 +227,7 @@ def _signal(
             **facts,
         }
     )
-    return Signal(np.ascontiguousarray(X, dtype=float), _space(sfreq), events, start_s=before / sfreq)
+    return Signal(np.ascontiguousarray(X, dtype=np.float32), _space(sfreq), events, start_s=before / sfreq)
 
 
 def _joined(signals: Sequence[Signal]) -> Signal:

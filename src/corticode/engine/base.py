@@ -59,6 +59,9 @@ class Engine(Stateful):
         """Have workers while the block runs."""
         yield
 
+    def renew(self) -> None:
+        """Let the next jobs have new workers, where that is cheap."""
+
     def run(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """Give (number of the item, function(item)) as they are done, in any order.
 

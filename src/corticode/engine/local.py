@@ -7,3 +7,10 @@ from corticode.engine.base import Engine
 
 class Local(Engine):
     """Processes of joblib's loky; with one worker, this process itself."""
+
+    def renew(self) -> None:
+        """End the workers: loky takes one that goes from preparing to training for a leak, and restarts it in the middle."""
+        if not self.in_parent:
+            from joblib.externals.loky import get_reusable_executor
+
+            get_reusable_executor().shutdown(wait=False)

@@ -153,17 +153,21 @@ class Benchmark:
         """Compute what depends on one window alone, once for all jobs that ask for it; return the jobs that can go on."""
         asked: dict[tuple, Path | None] = {}
         refused: dict[Path | None, Failed] = {}
+        neural = False
         for worker, job in tasks:
             name = _whose(worker, job)
             if name in asked:
                 continue
             decoder = job.new_decoder(job.seed or 0)
+            neural |= decoder.encoder.neural
             stored = decoder.asks_the_store and type(decoder.encoder).per_window is not Encoder.per_window
             path = asked[name] = worker.features_path(decoder.encoder) if stored else None
             if path is not None and not path.exists() and path not in refused:
                 problem = _features(engine, worker, decoder.encoder, path)
                 if problem is not None:
                     refused[path] = problem
+        if neural:
+            engine.renew()
         able = []
         for worker, job in tasks:
             problem = refused.get(asked[_whose(worker, job)])

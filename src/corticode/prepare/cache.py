@@ -113,7 +113,6 @@ def _declared(classes: dict[str, list[str]], prepare: Prepare) -> dict[str, list
 def _make(recordings, prepare, tmp, info, n_jobs, progress) -> None:
     """Fill `tmp`: workers write one part per recording, then the parts become one array per space and length."""
     from joblib import Parallel, delayed
-    from joblib.externals.loky import get_reusable_executor
 
     parts_folder = tmp / "parts"
     parts_folder.mkdir(parents=True)
@@ -148,9 +147,6 @@ def _make(recordings, prepare, tmp, info, n_jobs, progress) -> None:
             for path, _ in parts:
                 file.write(np.load(path, allow_pickle=False).astype("<f4", copy=False).tobytes())
                 path.unlink()
-    # workers that go on to train networks would look as if they leaked memory, and be restarted in the middle
-    if n_jobs > 1:
-        get_reusable_executor().shutdown(wait=False)
     shutil.rmtree(parts_folder, ignore_errors=True)
     meta = pd.concat([table for parts in groups.values() for _, table in parts], ignore_index=True)
     write_table(tmp, meta, [space.to_dict() for space, _ in groups], {**info, "notes": notes})
