@@ -72,6 +72,8 @@ def read(file: Path, labels: Path | None = None, run: int | None = None, artifac
         events = events[~events["artifact"]].reset_index(drop=True)
     # the product is a copy: what is kept for the next run of this session stays as it is
     signal = signal.replace(X=signal.X * unit_factor, events=events)
+    if run in (None, N_RUNS - 1):
+        _last.clear()  # runs are read in order: nobody waits for this session any more
     check_amplitude(signal, str(file))
     return signal
 
