@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from corticode import store
 from corticode.errors import MissingDataError, SentenceError
+from corticode.evaluate.board import Board
 from corticode.evaluate.column import Column
 from corticode.evaluate.comparison import combined, ranks
 from corticode.evaluate.runs import Candidate, find, gather
@@ -26,37 +26,6 @@ PROTOCOL_COLUMNS = (
 
 # Protocols that agree in these may be combined over data sets.
 _FAMILY = ("split", "split_arguments", "size", "access", "metric", "level")
-
-
-@dataclass
-class Board:
-    """Everything a leaderboard says, as plain tables.
-
-    Attributes
-    ----------
-    protocols, scores, best, people, tests, ranks : DataFrame
-        See the columns of each in the file of the same name (`scores` is leaderboard.csv).
-    refused : list of str
-        Run folders that cannot take part, and why.
-    notes : list of str
-    candidates : list of Candidate
-    """
-
-    protocols: pd.DataFrame
-    scores: pd.DataFrame
-    best: pd.DataFrame
-    people: pd.DataFrame
-    tests: pd.DataFrame
-    ranks: pd.DataFrame
-    refused: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    candidates: list[Candidate] = field(default_factory=list, repr=False)
-
-    @property
-    def hash(self) -> str:
-        """16 hex digits over all scores: two boards that agree in it say the same."""
-        said = self.scores.drop(columns=["seconds", "energy_kwh", "runs"], errors="ignore")
-        return store.key([said.to_csv(index=False), self.tests.to_csv(index=False), self.best.to_csv(index=False)])[:16]
 
 
 def collect(folders: Path | str | Iterable[Path | str]) -> Board:

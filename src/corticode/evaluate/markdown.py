@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from corticode.evaluate.board import Board
 from corticode.report.table import number, spoken
-
-if TYPE_CHECKING:
-    from corticode.evaluate.leaderboard import Board
 
 _MOST_TESTS = 12
 

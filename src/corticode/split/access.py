@@ -11,15 +11,12 @@ labelled 20 %       the first 20 % of each session, with labels, not tested
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from corticode.split.fold import Fold
 from corticode.split.rows import PERSON, SESSION, codes
-
-if TYPE_CHECKING:
-    from corticode.split.base import Fold
 
 
 @dataclass(frozen=True)

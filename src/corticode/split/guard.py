@@ -9,18 +9,15 @@ splits while they make folds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from corticode.errors import GuardError, SentenceError
+from corticode.split.fold import Fold
 from corticode.split.rows import PERSON, RECORDING, SESSION, TRIAL, Spans, codes, said
 from corticode.split.twin import twins
 from corticode.windows import Windows
-
-if TYPE_CHECKING:
-    from corticode.split.base import Fold
 
 # What a split may promise never to have met: the columns in which fit and test then have nothing in common.
 UNSEEN = {"trial": TRIAL, "session": SESSION, "subject": PERSON, "site": ("dataset", "site"), "dataset": ("dataset",)}
