@@ -28,7 +28,7 @@ ONLINE, ALL = "align=riemannian", "align=riemannian align.access=all"
 
 TANGENT = [f"model={name}" for name in ("tangent_space", "tangent_space_svm", "tangent_space_en", "tangent_space_lda")]
 POWER = [f"model={name}" for name in ("mdm", "fgmdm", "csp_lda", "csp_svm", "fbcsp", "fb_tangent_space")]
-ACM = ["model=acm_tangent_space model.encoder.choose=mdop", "model=acm_mdm model.encoder.choose=mdop"]
+ACM = ["model=acm_tangent_space model.encoder.choose=fixed", "model=acm_mdm model.encoder.choose=fixed"]
 
 
 @dataclass(frozen=True)

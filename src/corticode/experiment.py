@@ -24,6 +24,7 @@ from corticode.engine.local import Local
 from corticode.errors import SentenceError
 from corticode.evaluate.benchmark import Benchmark, Outcome, Plan
 from corticode.evaluate.conformal import Sets, apart, hold_out
+from corticode.evaluate.protocol import describe
 from corticode.evaluate.worker import Failed
 from corticode.outputs import refuse_foreign_model, withdraw, write_run
 from corticode.prepared import home, own_windows, prepared
@@ -309,51 +310,6 @@ def _many_processes(cfg: Mapping[str, Any]) -> bool:
     """Return True when the trainer itself takes several processes or a GPU: folds then run one after the other, here."""
     trainer = cfg["trainer"]
     return trainer.get("accelerator") in ("gpu", "cuda") or (trainer.get("devices") not in (None, 1, "auto"))
-
-
-# -- 6 what the summary says --------------------------------------------------------------------------------------------
-
-
-def describe(cfg: Mapping[str, Any], plan: Plan, folds: Sequence[Fold], task: Task, decoders: Sequence[Decoder]) -> dict[str, Any]:
-    """Return the facts of a run that stand in summary.json beside its headline."""
-    choices = cfg.get("choices", {})
-    described = {recipe.name: recipe.describe() for recipe in plan.models}
-    return {
-        "model": ", ".join(described),
-        "data": choices.get("data", "own"),
-        "task": choices.get("task", ""),
-        "split": choices.get("split", ""),
-        "align": choices.get("align", ""),
-        "adapt": ", ".join(dict.fromkeys(type(decoder.adapter).__name__.lower() for decoder in decoders)),
-        "config_hash": store.key(
-            [list(described.values()), {k: cfg[k] for k in ("data", "task", "prepare", "split", "seed") if k in cfg}]
-        )[:16],
-        "of_models": {
-            recipe.name: {
-                "config_hash": store.key([described[recipe.name], cfg.get("prepare"), cfg["task"]])[:16],
-                "pipeline_hash": store.key({k: v for k, v in described[recipe.name].items() if k in _PIPELINE})[:16],
-                "deterministic": decoder.deterministic,
-                "seeds": [None] if decoder.deterministic else list(plan.seeds),
-            }
-            for recipe, decoder in zip(plan.models, decoders, strict=True)
-        },
-        "protocol": {
-            "data": choices.get("data", "own"), "task": choices.get("task", ""), "unit": task.unit, "split": choices.get("split", ""),
-            "split_arguments": {k: v for k, v in cfg["split"].items() if k != "_target_"}, "rows": _asked_rows(plan.windows, folds),
-            **({"conformal": cfg["evaluate"]["conformal"]} if cfg["evaluate"].get("conformal") is not None else {}),
-        },
-    }  # fmt: skip
-
-
-# What makes two pipelines one, on whatever data.
-_PIPELINE = ("model", "adapt", "align", "code", "own")
-
-
-def _asked_rows(windows: Windows, folds: Sequence[Fold]) -> str:
-    """Return a hash of who is asked about what in each fold: runs that agree in it can be compared person by person."""
-    who, y = windows.meta[[*PERSON, "session", "run", "trial"]].astype(str), np.asarray(windows.y)
-    asked = [[fold.name, who.iloc[fold.test].to_csv(index=False), y[fold.test].tolist()] for fold in folds]
-    return store.key(asked)[:16]
 
 
 # -- from Python --------------------------------------------------------------------------------------------------------
