@@ -127,6 +127,7 @@ class Decoder:
     def align(self, blind: Windows) -> Self:
         """Take in unlabelled rows of the target before it is predicted."""
         self._check_blind(blind, "align")
+        self._check_rank(blind)
         seen = np.asarray(blind.X) if self._on_signal else self._features(blind)
         self.aligner.observe(self.encoder.latent(seen) if self._on_latent else seen, blind.meta)
         return self
@@ -136,6 +137,7 @@ class Decoder:
         if labelled.y is None:
             raise GuardError("calibrate needs labelled windows")
         self._check(labelled)
+        self._check_rank(labelled)
         ordered = _in_time(labelled)
         meta = ordered.blind(self.uses).meta
         F = self._aligned(ordered, meta, self.aligner.transform)
@@ -194,6 +196,7 @@ class Decoder:
         self._check_blind(blind, "predict")
         if not self.fitted:
             raise SentenceError("this decoder has not been fitted: call fit first")
+        self._check_rank(blind)
         order = in_time(blind.meta, np.arange(len(blind)))
         rows = blind[order]
         aligner = copy.deepcopy(self.aligner)  # predicting twice gives the same answer twice
@@ -241,11 +244,15 @@ class Decoder:
 
     @property
     def _has_rank(self) -> bool:
-        """True where features are covariance matrices that must have full rank: a network mends its own."""
-        return self.encoder.spd and not self.encoder.neural
+        """True where covariance matrices must have full rank, of features or of the signal: a network mends its own."""
+        return (self.encoder.spd or getattr(self.encoder, "wants_rank", False)) and not self.encoder.neural
 
     def _projected(self, F: np.ndarray, encoder: Encoder) -> np.ndarray:
-        return self.subspace.project(F) if self._has_rank and encoder.spd else F
+        if not self._has_rank:
+            return F
+        if encoder.spd:
+            return self.subspace.project(F)
+        return self.subspace.project_signal(F) if getattr(encoder, "wants_rank", False) else F
 
     def _settle(self, source: Windows, meta: pd.DataFrame) -> None:
         """Let the encoder choose what changes its features, on the fit rows alone."""
@@ -277,6 +284,10 @@ class Decoder:
             raise BrokenDataError(
                 f"the windows have {windows.n_times} samples, the decoder was made for {self.n_times}: cut windows of {self.n_times / self.space.sfreq:g} s"
             )
+
+    def _check_rank(self, target: Windows) -> None:
+        if self._has_rank:
+            self.subspace.check(target)
 
     def _check_blind(self, windows: Windows, verb: str) -> None:
         if not windows.is_blind:
@@ -318,6 +329,7 @@ class Decoder:
             "classes": list(self.classes),
             "uses": list(self.uses),
             "seed": self.seed,
+            "rank_known": self.subspace.known,
             "notes": {k: v for k, v in self.notes.items() if k not in ("history",)},
             **facts,
         }
@@ -380,7 +392,7 @@ class Decoder:
             uses=plain["uses"],
             seed=plain["seed"],
         )
-        decoder.subspace = Subspace(state.get("subspace.basis"))
+        decoder.subspace = Subspace(state.get("subspace.basis"), plain.get("rank_known", False))
         decoder.notes, decoder.fitted = plain["notes"], True
         return decoder
 
