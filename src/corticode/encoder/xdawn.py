@@ -26,7 +26,8 @@ class XdawnTangentSpace(Encoder):
     Parameters: n_filters filters and responses per class, and the reference m x m.
     Source: Rivet et al. 2009, IEEE TBME 56(8); Barachant and Congedo 2014, arXiv 1409.0107. Checked against pyriemann's
     XdawnCovariances to 1e-8. Matrices depend on the fit rows' labels, so an aligner acts on the signal. Where channels depend
-    on each other (average reference) filters are sought in the directions that are left.
+    on each other (average reference) the decoder hands over the signal in the directions that all fit rows have
+    (`layer/rank.py`); without a decoder filters are sought in the directions that are left.
 
     Parameters
     ----------
@@ -45,6 +46,9 @@ class XdawnTangentSpace(Encoder):
     speaks_for_ : int array [classes * n_filters]
         Class of each filter.
     """
+
+    # its features are the signal, but its matrices need the full rank of it as much as those of an SPD encoder
+    wants_rank = True
 
     def __init__(self, n_filters: int = 4, estimator: str = "lwf", metric: str = "riemann"):
         if estimator not in spd.ESTIMATORS:
