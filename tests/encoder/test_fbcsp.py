@@ -6,9 +6,11 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+import pytest
 from scipy.signal import butter, sosfiltfilt
 
 from corticode.encoder.fbcsp import FBCSP
+from corticode.errors import BrokenDataError
 from corticode.space import Space
 
 BANDS = [[6, 10], [10, 14], [14, 18], [18, 22]]
@@ -61,3 +63,12 @@ def test_choice_reads_fit_rows_only_and_takes_all_there_are():
     alone = FBCSP(2, 3, bands_hz=BANDS).fit(F[:20], y[:20], meta[:20])
     again = FBCSP(2, 3, bands_hz=BANDS).fit(F[:20], y[:20], meta[:20])
     np.testing.assert_array_equal(alone.kept_, again.kept_)
+
+
+@pytest.mark.parametrize("chosen", [[0, 1], [0, 1, 3, 5]])
+def test_a_class_of_one_window_is_refused_in_a_sentence(chosen):
+    X, y, meta, space, _ = planted(n=40)
+    encoder = FBCSP(2, 3, bands_hz=BANDS)
+    F = encoder.per_window(X[chosen], space)
+    with pytest.raises(BrokenDataError, match=r"FBCSP needs two windows of each class.*: 0 has 1 of class 0 and \d of class 1; give more"):
+        encoder.fit(F, y[chosen], meta.iloc[chosen])

@@ -55,3 +55,11 @@ def test_other_features_are_refused():
         FgMDM().fit(np.ones((90, 4)), y, meta, 2)
     with pytest.raises(BrokenDataError, match="fitted on"):
         FgMDM().fit(C, y, meta, 2).predict(C[:, :4, :4])
+
+
+def test_one_window_per_class_is_refused_in_a_sentence():
+    C, y, _ = matrices(3)
+    meta = pd.DataFrame({"subject": ["S1"] * 3})
+    said = r"FgMDM needs .* more windows than its 3 classes.*: S1 has 1 of class 0 and 1 of class 1 and 1 of class 2; .*mdm"
+    with pytest.raises(BrokenDataError, match=said):
+        FgMDM().fit(C[:3], y[:3], meta, 3)

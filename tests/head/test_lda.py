@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.errors import SentenceError
+from corticode.errors import BrokenDataError, SentenceError
 from corticode.head.lda import LDA
 
 
@@ -26,3 +26,14 @@ def test_equals_scikit_learn(n_classes, shrinkage, solver):
 def test_svd_takes_no_shrinkage():
     with pytest.raises(SentenceError, match="lsqr"):
         LDA("auto", "svd")
+
+
+def test_one_window_per_class_is_refused_in_a_sentence():
+    meta, Z = pd.DataFrame({"subject": ["S1", "S2"]}), np.random.default_rng(0).standard_normal((2, 6))
+    said = (
+        r"LDA needs .* more windows than its 2 classes, and the fit rows are 2 windows: S1 has 1 of class 0, S2 has 1 of class 1; give more"
+    )
+    with pytest.raises(BrokenDataError, match=said):
+        LDA().fit(Z, np.array([0, 1]), meta, 2)
+    three = LDA().fit(np.vstack([Z, Z[:1] + 0.1]), np.array([0, 1, 0]), pd.DataFrame({"subject": ["S1"] * 3}), 2)
+    assert np.isfinite(three.predict(Z)).all()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.encoder.csp import CSP
+from corticode.layer.counts import refuse_few
 from corticode.space import Space
 
 BANDS = ((8, 12), (12, 16), (16, 20), (20, 24), (24, 28), (28, 32))
@@ -61,11 +62,13 @@ class FBCSP(CSP):
         Raises
         ------
         BrokenDataError
-            The fit rows hold one class only.
+            The fit rows hold one class only, or a class has one window, which has no neighbour of its class.
         """
         from sklearn.feature_selection import mutual_info_classif
 
         super().fit(features, y, meta)
+        if np.unique(y, return_counts=True)[1].min() < 2:
+            refuse_few(y, meta, "FBCSP", "two windows of each class to tell which features say most about it")
         power = self._log_variances(features)
         # the estimate breaks ties between equal values by noise: of a fixed seed, so that the choice is no draw
         information = mutual_info_classif(power, y, random_state=0)

@@ -11,6 +11,7 @@ from corticode.errors import BrokenDataError, SentenceError
 from corticode.head.base import check_classes
 from corticode.head.mdm import MDM
 from corticode.layer import spd
+from corticode.layer.counts import refuse_few
 
 
 class FgMDM(MDM):
@@ -46,9 +47,11 @@ class FgMDM(MDM):
         SentenceError
             Z holds no matrices, or y holds values.
         BrokenDataError
-            One class only, or a matrix that is not positive definite.
+            One class only, no more windows than classes, or a matrix that is not positive definite.
         """
-        check_classes(y, self)
+        classes = check_classes(y, self)
+        if len(y) <= len(classes):
+            refuse_few(y, meta, "FgMDM", f"the spread within classes, so more windows than its {len(classes)} classes")
         C = _banded(Z)
         self.reference_ = np.ascontiguousarray(spd.mean_riemann(C))
         found = [_discriminant(s, y) for s in np.moveaxis(spd.tangent(C, self.reference_), 1, 0)]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from corticode.errors import SentenceError
 from corticode.head.base import LinearModel, check_classes, rows
+from corticode.layer.counts import refuse_few
 
 
 class LDA(LinearModel):
@@ -33,11 +34,13 @@ class LDA(LinearModel):
         Raises
         ------
         SentenceError, BrokenDataError
-            y holds values, or one class only.
+            y holds values, one class only, or no more windows than classes, so that none has a spread.
         """
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
         Z, classes = rows(Z), check_classes(y, self)
+        if len(Z) <= len(classes):
+            refuse_few(y, meta, "LDA", f"the spread within classes, so more windows than its {len(classes)} classes")
         model = LinearDiscriminantAnalysis(solver=self.solver, shrinkage=self.shrinkage).fit(Z, y)
         return self.keep(Z, model.coef_, model.intercept_, n_outputs, classes)
 
