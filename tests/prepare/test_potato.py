@@ -117,5 +117,21 @@ def test_what_cannot_work_is_refused():
         Potato(-9)(X, table, SPACE)
     with pytest.raises(SentenceError, match="marked, clean"):
         Potato(3, keep="all")
-    with pytest.raises(SentenceError, match="alpha above 0"):
-        Potato(3, alpha=0)
+    for alpha in (0, 1, 1.5):
+        with pytest.raises(SentenceError, match=f"alpha={alpha:g}, .*alpha above 0 and below 1"):
+            Potato(3, learn="past", alpha=alpha)
+
+
+@pytest.mark.parametrize("learn", ["recording", "past"])
+def test_windows_that_equal_each_other_are_clean_and_no_measure_of_zero(learn):
+    """A deviation of nothing would be divided by, and every window after would be an artefact."""
+    X, table = recorded()
+    X[:40] = X[0]
+    potato, C = Potato(3, learn=learn), spd.covariances(X[:40], "oas")
+    with np.errstate(all="raise"):
+        assert potato.clean(X[:40], SPACE, table["onset_s"].to_numpy()[:40]).all()
+        assert np.isfinite(potato.scores(spd.covariances(X, "oas"))).all()
+        mean, deviation = shape(C, 3)[1:]
+    assert mean == pytest.approx(np.log(1e-6)) and deviation == 0.01
+    slightly = C[:1] * (1 + 1e-7)  # far within what counts as the same
+    assert potato.scores(np.concatenate([C, slightly]))[-1] < 3

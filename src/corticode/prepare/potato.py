@@ -12,6 +12,10 @@ from corticode.layer import spd
 from corticode.prepare.base import Reject, check_choice, number
 from corticode.space import Space
 
+# Windows that equal each other have no distance whose logarithm could be taken, and no deviation to divide by.
+_NEAR = 1e-6  # least distance from the mean: a millionth of the power
+_SPREAD = 0.01  # least deviation of log distances: a hundredth of the distance; recordings have ten times that and more
+
 
 class Potato(Reject):
     """z = (log d - mean) / standard deviation of the log distances d of clean windows from their Riemannian mean; clean is z < threshold.
@@ -19,6 +23,9 @@ class Potato(Reject):
     Mean and deviation are those of the windows that are clean, found by rejecting and measuring again until nothing changes,
     within each recording by itself. With a field, several potatoes of few channels each, every one has its own z; the
     probabilities of so large a z are combined by Fisher's method, and a window is clean where the result is above `p_threshold`.
+
+    Distances count as 1e-6 at least and the deviation as 0.01 at least: windows that equal each other (a stuck amplifier) are all
+    clean instead of undefined, and what differs from them by rounding alone is too; what really differs is an artefact.
 
     Which windows are left must not flatter a score. `keep='marked'` keeps them all: those with artefacts are marked in the
     column `rejected`, no decoder learns from them, and all of them are tested. `keep='clean'` drops them on both
@@ -35,7 +42,7 @@ class Potato(Reject):
         every clean window moves mean and deviation by `alpha`; each is judged before it is learned from.
     n_first : int
     alpha : float
-        Above 0, up to 1.
+        Above 0 and below 1, where one window would be all that is remembered and its deviation nothing.
     field : list of lists of channel names, or None
         One potato per list; None: one of all channels.
     p_threshold : float
@@ -72,8 +79,11 @@ class Potato(Reject):
         self.n_first, self.alpha, self.p_threshold = int(n_first), float(alpha), float(p_threshold)
         self.field = None if field is None else [[str(name) for name in names] for names in field]
         self.keep = check_choice(keep, ("marked", "clean"), "prepare.reject.keep")
-        if not (self.n_first > 2 and 0 < self.alpha <= 1 and 0 < self.p_threshold < 1):
-            raise SentenceError("prepare.reject: wanted n_first above 2, alpha above 0 up to 1, and p_threshold between 0 and 1")
+        if not (self.n_first > 2 and 0 < self.alpha < 1 and 0 < self.p_threshold < 1):
+            raise SentenceError(
+                f"prepare.reject has n_first={self.n_first}, alpha={self.alpha:g}, p_threshold={self.p_threshold:g}: wanted n_first above 2, alpha "
+                "above 0 and below 1 (at 1 each window would be all that the next is judged by; 0.1 is usual), and p_threshold between 0 and 1"
+            )
 
     @property
     def off(self) -> bool:
@@ -123,14 +133,14 @@ class Potato(Reject):
             )
         M, mean, deviation = shape(C[:first], self.threshold)
         z = np.empty(len(C))
-        z[:first] = (np.log(spd.distance(C[:first], M)) - mean) / deviation
+        z[:first] = (_log_distance(C[:first], M) - mean) / deviation
         for i in range(first, len(C)):
-            z[i] = (np.log(spd.distance(C[i], M)) - mean) / deviation
+            z[i] = (_log_distance(C[i], M) - mean) / deviation
             if z[i] < self.threshold:
                 M = spd.geodesic(M, C[i], self.alpha)
-                d = np.log(spd.distance(C[i], M))
+                d = _log_distance(C[i], M)
                 mean = (1 - self.alpha) * mean + self.alpha * d
-                deviation = np.sqrt((1 - self.alpha) * deviation**2 + self.alpha * (d - mean) ** 2)
+                deviation = max(_SPREAD, np.sqrt((1 - self.alpha) * deviation**2 + self.alpha * (d - mean) ** 2))
         if self.learn == "past":
             z[:first] = np.minimum(z[:first], np.nextafter(self.threshold, -np.inf))  # nothing came before, to judge them by
         return z
@@ -149,11 +159,15 @@ def shape(C: np.ndarray, threshold: float, max_iter: int = 100) -> tuple[np.ndar
         if not clean.any():
             raise BrokenDataError(f"the potato rejects every window with prepare.reject.threshold={threshold:g}: choose a higher one")
         M = spd.mean_riemann(C[clean])
-        d = np.log(spd.distance(C, M))
-        mean, deviation = d[clean].mean(), d[clean].std()
+        d = _log_distance(C, M)
+        mean, deviation = d[clean].mean(), max(_SPREAD, d[clean].std())
         # what was rejected once stays out
         still = clean & ((d - mean) / deviation < threshold)
         if np.array_equal(still, clean):
             break
         clean = still
     return M, float(mean), float(deviation)
+
+
+def _log_distance(C: np.ndarray, M: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(spd.distance(C, M), _NEAR))
