@@ -110,6 +110,49 @@ def test_a_network_takes_the_rows_it_was_stopped_by(labelled, tmp_path):
     np.testing.assert_array_equal(again.predict(labelled.blind()), q)
 
 
+def test_a_network_takes_no_row_that_it_learned_from_where_windows_overlap(labelled, monkeypatch):
+    """One person, a window of one second every half second: what reaches into the rows held back serves neither side."""
+    from corticode.adapt import full
+    from corticode.encoder.eegnet import EEGNet
+    from corticode.head.linear import Linear
+    from corticode.split.rows import Spans
+
+    n = 60
+    person = labelled[np.arange(n)]
+    meta = person.meta.assign(subject="S1", session="0", recording="a", trial=np.arange(n), onset_s=np.arange(n) * 0.5)
+    X, y, seen = np.asarray(person.X), person.y, {}
+    fit, temperature_of = full.fit.fit, full.temperature_of
+
+    def watched(*arguments, **named):
+        seen["learned"] = named["inner"].fit
+        return fit(*arguments, **named)
+
+    def asked(yhat, truth):
+        seen["asked"] = len(yhat)
+        return temperature_of(yhat, truth)
+
+    monkeypatch.setattr(full.fit, "fit", watched)
+    monkeypatch.setattr(full, "temperature_of", asked)
+    encoder = EEGNet(n_chans=6, n_times=128, sfreq=128.0)
+    adapt = Full(training=Training(max_epochs=1, validation=0.2), temperature=True)
+    notes = adapt.fit(encoder, Linear(encoder.n_features, 2), X, y, meta, person.space, 2, 0)
+    rest = np.setdiff1d(np.arange(n), seen["learned"])
+    held = rest[~Spans.of(meta, (0.0, 1.0)).touching(rest, seen["learned"])]
+    assert notes["temperature_by"] == f"the last {seen['asked']} of {n} windows" and seen["asked"] == len(held) > 0
+
+
+def test_inner_folds_of_the_temperature_know_how_long_windows_are(labelled):
+    n = 60
+    person = labelled[np.arange(n)]
+    meta = person.meta.assign(subject="S1", session="0", recording="a", trial=np.arange(n), onset_s=np.arange(n) * 0.5)
+    F = LogVar().per_window(np.asarray(person.X), person.space)
+    assert inner_temperature(LogVar(), LDA(), F, person.y, meta, person.space, 2)[1] == "5 folds by trial"
+    assert inner_temperature(LogVar(), LDA(), F, person.y, meta, person.space, 2, length_s=1.0)[1] == "5 folds by stretch"
+    # who was told so by the windows themselves: on the way through a decoder too
+    decoder = decoder_of(labelled, Probe(temperature=True)).fit(person._replace(meta=meta))
+    assert decoder.notes["temperature_by"] == "5 folds by stretch"
+
+
 def test_what_is_no_probability_is_refused(labelled):
     class Values(Head):
         yhat_kind = "value"

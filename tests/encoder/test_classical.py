@@ -129,6 +129,15 @@ def test_fit_uses_the_rows_it_is_given_and_starts_anew(new, windows):
     np.testing.assert_array_equal(alone.encode(F, meta, windows.space), again.encode(F, meta, windows.space))
 
 
+def test_who_learns_from_labels_says_so(new, windows):
+    """Heads then choose on representations by encoders that did not see the held-out labels."""
+    y = labels(windows)
+    F = new().per_window(windows.X, windows.space)
+    shuffled = np.random.default_rng(0).permutation(y)
+    one, other = (new().fit(F, seen, windows.meta).encode(F, windows.blind().meta, windows.space) for seen in (y, shuffled))
+    assert new().learns_labels is not (one.shape == other.shape and np.array_equal(one, other))
+
+
 def test_state_and_arguments_give_back_the_encoder(new, windows):
     y = labels(windows)
     fitted = new()

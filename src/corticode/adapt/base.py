@@ -21,9 +21,15 @@ class Adapt(Stateful):
     ----------
     deterministic : bool
         Gives the same answer whatever the seed (with deterministic parts).
+    trains : bool
+        A network learns by it.
+    temperature : bool
+        Probabilities are scaled by one number, found on rows held back inside the fit rows.
     """
 
     deterministic = True
+    trains = False
+    temperature = False
 
     def check(self, encoder: Encoder, head: Head) -> None:
         """Refuse pairs that cannot work, when the decoder is built.
@@ -35,9 +41,21 @@ class Adapt(Stateful):
         """
 
     def fit(
-        self, encoder: Encoder, head: Head, F: np.ndarray, y: np.ndarray, meta: pd.DataFrame, space: Space, n_outputs: int, seed: int
+        self,
+        encoder: Encoder,
+        head: Head,
+        F: np.ndarray,
+        y: np.ndarray,
+        meta: pd.DataFrame,
+        space: Space,
+        n_outputs: int,
+        seed: int,
+        length_s: float = 0.0,
     ) -> dict[str, Any]:
         """Fit encoder and head in place on aligned features F [n, ...] of the source.
+
+        `length_s` is that of what a window is made of, in seconds, so that rows held back for an inner choice share no
+        sample with those that are learned from; 0: no two windows do.
 
         Returns
         -------
@@ -48,7 +66,16 @@ class Adapt(Stateful):
         raise NotImplementedError
 
     def calibrate(
-        self, encoder: Encoder, head: Head, F: np.ndarray, y: np.ndarray, meta: pd.DataFrame, space: Space, n_outputs: int, seed: int
+        self,
+        encoder: Encoder,
+        head: Head,
+        F: np.ndarray,
+        y: np.ndarray,
+        meta: pd.DataFrame,
+        space: Space,
+        n_outputs: int,
+        seed: int,
+        length_s: float = 0.0,
     ) -> dict[str, Any]:
         """Go on from `fit` with few labelled windows of the target."""
         raise NotImplementedError

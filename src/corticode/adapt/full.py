@@ -39,6 +39,7 @@ class Full(Adapt):
     """
 
     deterministic = False
+    trains = True
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class Full(Adapt):
         if self.temperature:
             check_temperature(head)
 
-    def fit(self, encoder, head, F, y, meta, space, n_outputs, seed):
+    def fit(self, encoder, head, F, y, meta, space, n_outputs, seed, length_s=0.0):
         """Train on F, stop by rows held back from it; see `train.fit.fit` for the notes.
 
         Raises
@@ -91,15 +92,18 @@ class Full(Adapt):
             raise SentenceError(
                 f"the network gives {answers.shape[1]} answers per window and the task asks for {n_outputs}: build it with n_outputs={n_outputs}"
             )
-        notes = fit.fit(encoder, head, self.objective, F, y, meta, space, self.training, seed, Hardware.of(self.trainer), self.logger)
+        length_s = max(length_s, np.shape(F)[-1] / space.sfreq)
+        inner = inner_validation(meta, y, self.training.validation, seed, length_s)
+        notes = fit.fit(
+            encoder, head, self.objective, F, y, meta, space, self.training, seed, Hardware.of(self.trainer), self.logger, inner=inner
+        )
         if not self.temperature:
             return notes
-        inner = inner_validation(meta, y, self.training.validation, seed)  # the same rows as in the fit
         held = infer.predict(encoder, head, F[inner.validation], space, device=Hardware.of(self.trainer).device)
         self.temperature_ = temperature_of(held, np.asarray(y)[inner.validation])
         return {**notes, "temperature": round(self.temperature_, 4), "temperature_by": inner.held}
 
-    def calibrate(self, encoder, head, F, y, meta, space, n_outputs, seed):
+    def calibrate(self, encoder, head, F, y, meta, space, n_outputs, seed, length_s=0.0):
         """Go on training on all of F; the scale of y stays that of the source."""
         if not self.training.calibrate_epochs or not len(F):
             return {}

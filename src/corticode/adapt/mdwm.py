@@ -58,14 +58,14 @@ class MDWM(Adapt):
                 f"adapt=mdwm moves the class means of minimum distance to mean, and the head is {type(head).__name__}: use model=mdm, or adapt=probe"
             )
 
-    def fit(self, encoder, head, F, y, meta, space, n_outputs, seed):
+    def fit(self, encoder, head, F, y, meta, space, n_outputs, seed, length_s=0.0):
         """Fit encoder, then head, on the source."""
         self.means = {}
         encoder.fit(F, y, meta)
         head.fit(encoder.encode(F, meta, space), y, meta, n_outputs)
         return head.notes()
 
-    def calibrate(self, encoder, head, F, y, meta, space, n_outputs, seed):
+    def calibrate(self, encoder, head, F, y, meta, space, n_outputs, seed, length_s=0.0):
         """Move each person's class means towards those of their labelled rows; the head itself stays as it was."""
         if not len(F):
             return {}

@@ -1,4 +1,4 @@
-"""Represent, then fit a head in closed form or by scikit-learn: the encoder learns no label."""
+"""Represent, then fit a head in closed form or by scikit-learn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.adapt.base import Adapt
+from corticode.adapt.crossfit import crossfit, fit_both, fit_head
 from corticode.adapt.temperature import check_temperature, inner_temperature, scaled
 from corticode.errors import SentenceError
 
@@ -16,6 +17,9 @@ class Probe(Adapt):
     `calibrate` leaves the encoder as the source made it and fits the head again on source and target together, the
     target's few rows repeated until they make up `weight` of all. The source's representation is kept in memory for that,
     and only there: a decoder that was loaded from disk cannot be calibrated.
+
+    What the head chooses inside the fit rows (C, a slope) it chooses on people held out of them. Where the encoder learns from
+    labels (CSP) it is fitted anew for each of these folds, so that its held-out rows look as a stranger's will.
 
     Parameters
     ----------
@@ -35,7 +39,7 @@ class Probe(Adapt):
             raise SentenceError(f"adapt.weight={weight} is the target's share of the rows: 0 or more and below 1")
         self.weight, self.temperature = float(weight), bool(temperature)
         self.temperature_: float | None = None
-        self._source: tuple[np.ndarray, np.ndarray, pd.DataFrame] | None = None
+        self._source: tuple[np.ndarray, np.ndarray | None, np.ndarray, pd.DataFrame] | None = None
 
     def check(self, encoder, head):
         """Refuse a head that only gradients can train.
@@ -52,23 +56,22 @@ class Probe(Adapt):
         if self.temperature:
             check_temperature(head)
 
-    def fit(self, encoder, head, F, y, meta, space, n_outputs, seed):
+    def fit(self, encoder, head, F, y, meta, space, n_outputs, seed, length_s=0.0):
         """Fit encoder, then head."""
         notes = {}
         if self.temperature:  # first, while both are fresh
-            self.temperature_, held = inner_temperature(encoder, head, F, y, meta, space, n_outputs)
+            self.temperature_, held = inner_temperature(encoder, head, F, y, meta, space, n_outputs, length_s)
             notes = {"temperature": round(self.temperature_, 4), "temperature_by": held}
-        encoder.fit(F, y, meta)
-        Z = encoder.encode(F, meta, space)
-        head.fit(Z, y, meta, n_outputs)
-        self._source = (Z, np.asarray(y), meta)
+        Z = fit_both(encoder, head, F, y, meta, space, n_outputs, length_s)
+        # features are kept only for an encoder that has to be fitted anew for inner folds
+        self._source = (Z, F if head.selects and encoder.learns_labels else None, np.asarray(y), meta)
         return {**head.notes(), **notes}
 
     def predict(self, encoder, head, F, meta, space):
         """Return answers, at the fitted temperature where one was asked for."""
         return scaled(super().predict(encoder, head, F, meta, space), self.temperature_)
 
-    def calibrate(self, encoder, head, F, y, meta, space, n_outputs, seed):
+    def calibrate(self, encoder, head, F, y, meta, space, n_outputs, seed, length_s=0.0):
         """Fit the head again on source and target.
 
         Raises
@@ -80,10 +83,13 @@ class Probe(Adapt):
             return {}
         if self._source is None:
             raise SentenceError("adapt=probe calibrates together with the source, which a loaded decoder no longer has: fit it again")
-        Z, y_source, meta_source = self._source
-        wanted = self.weight / (1 - self.weight) * len(Z)
+        Z, F_source, y_source, meta_source = self._source
+        n_source = len(Z)
+        wanted = self.weight / (1 - self.weight) * n_source
         times = max(1, round(wanted / len(F)))
         Z = np.concatenate([Z, *[encoder.encode(F, meta, space)] * times])
         y = np.concatenate([y_source, *[np.asarray(y)] * times])
-        head.fit(Z, y, pd.concat([meta_source, *[meta] * times], ignore_index=True), n_outputs)
+        meta = pd.concat([meta_source, *[meta] * times], ignore_index=True)
+        both = Z if F_source is None else np.concatenate([F_source, *[F] * times])
+        fit_head(head, Z, y, meta, n_outputs, crossfit(encoder, head, both, y, meta, space, length_s, n_source))
         return head.notes()

@@ -7,6 +7,7 @@ import json
 import numpy as np
 
 from corticode.adapt.base import Adapt, each_class
+from corticode.adapt.crossfit import fit_both
 from corticode.align.rescale import Rescale
 from corticode.errors import SentenceError
 from corticode.layer import spd
@@ -84,17 +85,16 @@ class Procrustes(Adapt):
                 "use model=mdm or model=tangent_space, or adapt=probe"
             )
 
-    def fit(self, encoder, head, F, y, meta, space, n_outputs, seed):
+    def fit(self, encoder, head, F, y, meta, space, n_outputs, seed, length_s=0.0):
         """Make the source's people alike, then fit encoder and head."""
         y = np.asarray(y)
         self.turns, self.classes = {}, np.unique(y)
         F = self.centre.fit_source(F, meta)
         self.means = np.stack([spd.mean(F[y == label]) for label in self.classes])
-        encoder.fit(F, y, meta)
-        head.fit(encoder.encode(F, meta, space), y, meta, n_outputs)
+        fit_both(encoder, head, F, y, meta, space, n_outputs, length_s)
         return head.notes()
 
-    def calibrate(self, encoder, head, F, y, meta, space, n_outputs, seed):
+    def calibrate(self, encoder, head, F, y, meta, space, n_outputs, seed, length_s=0.0):
         """Find how each person of the labelled rows is re-centred, stretched and turned."""
         y, domain = np.asarray(y), self.centre.domains(meta)
         for name in np.unique(domain):

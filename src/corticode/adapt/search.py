@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pandas as pd
 
+from corticode.adapt.crossfit import fit_both
 from corticode.encoder.base import Encoder
 from corticode.errors import BrokenDataError
 from corticode.head.base import Head, inner_folds
@@ -14,7 +15,15 @@ from corticode.space import Space
 
 
 def held_out_loss(
-    encoder: Encoder, head: Head, F: np.ndarray, y: np.ndarray, meta: pd.DataFrame, space: Space, n_outputs: int, n_splits: int = 3
+    encoder: Encoder,
+    head: Head,
+    F: np.ndarray,
+    y: np.ndarray,
+    meta: pd.DataFrame,
+    space: Space,
+    n_outputs: int,
+    n_splits: int = 3,
+    length_s: float = 0.0,
 ) -> float:
     """Return the mean loss on inner held-out rows: log loss of classes, squared error of values.
 
@@ -32,23 +41,24 @@ def held_out_loss(
     n_outputs : int
     n_splits : int
         Inner folds at most; whole people where there are three, else sessions, recordings, trials (see `inner_folds`).
+    length_s : float, s
+        Of what a window is made of; 0: windows share no samples.
 
     Raises
     ------
     BrokenDataError
         A class has one trial only, so that none can be held out.
     """
-    folds, _ = inner_folds(meta, y, n_splits)
+    folds, _ = inner_folds(meta, y, n_splits, length_s)
     if not folds:
         raise BrokenDataError("the choice of an encoder is made on held-out fit rows, and a class has one trial only: fix it, or add data")
-    losses = np.empty(len(y))
+    losses = np.full(len(y), np.nan)  # where windows share samples, not every row is asked
     for fit, held_out in folds:
         chosen, judge = copy.deepcopy(encoder), copy.deepcopy(head)
-        chosen.fit(F[fit], y[fit], meta.iloc[fit])
-        judge.fit(chosen.encode(F[fit], meta.iloc[fit], space), y[fit], meta.iloc[fit], n_outputs)
+        fit_both(chosen, judge, F[fit], y[fit], meta.iloc[fit], space, n_outputs, length_s)
         yhat = judge.predict(chosen.encode(F[held_out], meta.iloc[held_out], space))
         losses[held_out] = _loss(yhat, y[held_out], judge.yhat_kind)
-    return float(losses.mean())
+    return float(np.nanmean(losses))
 
 
 def _loss(yhat: np.ndarray, y: np.ndarray, kind: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from corticode.adapt.crossfit import fit_both
 from corticode.encoder.base import Encoder
 from corticode.errors import SentenceError
 from corticode.head.base import Head, inner_folds
@@ -29,7 +30,7 @@ def check_temperature(head: Head) -> None:
 
 
 def inner_temperature(
-    encoder: Encoder, head: Head, F: np.ndarray, y: np.ndarray, meta: pd.DataFrame, space: Space, n_outputs: int
+    encoder: Encoder, head: Head, F: np.ndarray, y: np.ndarray, meta: pd.DataFrame, space: Space, n_outputs: int, length_s: float = 0.0
 ) -> tuple[float, str]:
     """Fit fresh copies of encoder and head on inner folds (by person where that is possible), and T on what they say of the others.
 
@@ -43,6 +44,8 @@ def inner_temperature(
     meta : DataFrame [n]
     space : Space
     n_outputs : int
+    length_s : float, s
+        Of what a window is made of; 0: windows share no samples.
 
     Returns
     -------
@@ -52,15 +55,14 @@ def inner_temperature(
         What was held out, in words.
     """
     y = np.asarray(y)
-    folds, by = inner_folds(meta, y)
+    folds, by = inner_folds(meta, y, length_s=length_s)
     answered, log_p = [], []
     for fit, held in folds:
         if len(np.unique(y[fit])) < len(np.unique(y)):
             continue
         own_encoder, own_head = copy.deepcopy(encoder), copy.deepcopy(head)
         there, others = meta.iloc[fit].reset_index(drop=True), meta.iloc[held].reset_index(drop=True)
-        own_encoder.fit(F[fit], y[fit], there)
-        own_head.fit(own_encoder.encode(F[fit], there, space), y[fit], there, n_outputs)
+        fit_both(own_encoder, own_head, F[fit], y[fit], there, space, n_outputs, length_s)
         log_p.append(_log(own_head.predict(own_encoder.encode(F[held], others, space))))
         answered.append(y[held])
     if not answered:

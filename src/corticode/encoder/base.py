@@ -23,6 +23,9 @@ class Encoder(Stateful):
         Trained by gradients (an `nn.Module`).
     deterministic : bool
         Gives the same answer whatever the seed.
+    learns_labels : bool
+        `fit` reads y: the representation of rows that were fitted knows something of their labels, so a head makes its inner
+        choices on representations by encoders that were fitted without the rows it is asked about.
     window_arguments : tuple of str
         The constructor arguments on which `per_window` depends: the rest does not change cached features.
     uses : tuple of str
@@ -32,6 +35,7 @@ class Encoder(Stateful):
     spd = False
     neural = False
     deterministic = True
+    learns_labels = False
     window_arguments: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
 

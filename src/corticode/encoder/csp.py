@@ -52,6 +52,8 @@ class CSP(Covariance):
         Source = filter @ signal; channels = pattern * source.
     """
 
+    learns_labels = True
+
     def __init__(
         self,
         n_components: int = 8,

@@ -25,7 +25,8 @@ class TRCA(Encoder):
     response is empty.
     Representation: [n, classes], no unit. The class `rest`, which has no response to repeat, and classes without fit rows
     have score 0: head `Largest` fits the bar that the others must pass. A template holds the fit rows that are scored
-    with it, which makes them look better by about 1 / trials per class: with few trials the probabilities are too sure.
+    with it, which makes them look better by about 1 / trials per class: `Largest` learns how sure it may be on folds inside
+    the fit rows, by templates without the rows that are scored.
     Parameters: a filter and a template per class and band.
     Source: Nakanishi et al. 2018, IEEE TBME 65(1).
 
@@ -55,6 +56,7 @@ class TRCA(Encoder):
     n_columns_ : int
     """
 
+    learns_labels = True
     window_arguments: tuple[str, ...] = ("bands_hz", "order", "start_s")
 
     def __init__(

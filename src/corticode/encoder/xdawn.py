@@ -47,6 +47,8 @@ class XdawnTangentSpace(Encoder):
         Class of each filter.
     """
 
+    learns_labels = True
+
     # its features are the signal, but its matrices need the full rank of it as much as those of an SPD encoder
     wants_rank = True
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
 from corticode.errors import BrokenDataError, SentenceError
+from corticode.split.rows import RECORDING, TRIAL, Spans, codes, in_time
 from corticode.state import Stateful
 
 
@@ -22,11 +24,14 @@ class Head(Stateful):
         An `nn.Module` that is trained together with its encoder.
     deterministic : bool
         Gives the same answer whatever the seed.
+    selects : bool
+        Something (C, a slope) is chosen on inner folds: `fit` then takes them as a further argument, `inner`.
     """
 
     yhat_kind = "probability"
     neural = False
     deterministic = True
+    selects = False
 
     def fit(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame, n_outputs: int) -> Self:
         """Learn from representation and target.
@@ -39,6 +44,9 @@ class Head(Stateful):
             Identity of the fit rows, so that inner choices (C, alpha) can be made across people.
         n_outputs : int
             Number of classes the task declares (1 for regression); a class without a fit row gets probability 0.
+
+        A head that `selects` takes `inner`, an `Inner` or None, after these: where its choices are made. None: folds of Z
+        and meta, by an encoder that read no labels and of windows that share no samples.
         """
         raise NotImplementedError
 
@@ -166,11 +174,37 @@ _GROUPS = {
 }
 
 
-def inner_folds(meta: pd.DataFrame, y: np.ndarray, n_splits: int = 5) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
+class Inner(NamedTuple):
+    """Fit rows, cut several times into rows to fit and rows to ask.
+
+    Parameters
+    ----------
+    folds : list of (fit rows, held-out rows)
+    by : str
+        What was kept whole, see `inner_folds`.
+    Z : list of arrays [n, ...], or None
+        For each fold the representation of all rows by an encoder that was fitted on that fold's fit rows alone. None: the
+        encoder reads no labels, and its one representation serves all folds.
+    """
+
+    folds: list[tuple[np.ndarray, np.ndarray]]
+    by: str
+    Z: list[np.ndarray] | None = None
+
+    def cuts(self, Z: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Give each fold's representation [n, d] (Z where one serves all), fit rows and held-out rows."""
+        for k, (fit, held_out) in enumerate(self.folds):
+            yield (Z if self.Z is None else rows(self.Z[k])), fit, held_out
+
+
+def inner_folds(
+    meta: pd.DataFrame, y: np.ndarray, n_splits: int = 5, length_s: float = 0.0
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
     """Split fit rows for an inner choice (C, alpha), by person where that is possible: deterministic.
 
     Groups are people if there are three or more (of each class), else sessions, recordings or at last trials, so that the
-    inner question is as near to the outer one as the rows allow. Classes are balanced over the folds.
+    inner question is as near to the outer one as the rows allow. Classes are balanced over the folds. Where trials share
+    samples, stretches of time are held out in their place, and the rows that reach into one serve neither side.
 
     Parameters
     ----------
@@ -178,21 +212,45 @@ def inner_folds(meta: pd.DataFrame, y: np.ndarray, n_splits: int = 5) -> tuple[l
     y : int array [n] of classes, or float array [n, ...]
     n_splits : int
         Folds at most.
+    length_s : float, s
+        Of what a window is made of; 0: windows share no samples.
 
     Returns
     -------
     folds : list of (fit rows, held-out rows)
         Empty if some class has one trial only.
     by : str
-        What was kept whole: 'subject', 'session', 'recording' or 'trial'; '' without folds.
+        What was kept whole: 'subject', 'session', 'recording', 'trial' or 'stretch'; '' without folds.
     """
     from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
+    y = np.asarray(y)
     classes = np.issubdtype(y.dtype, np.integer)
     for by, columns in _GROUPS.items():
         number = meta.groupby(columns, sort=False, dropna=False).ngroup().to_numpy()
         groups = min(len(np.unique(number[y == label])) for label in np.unique(y)) if classes else number.max() + 1
         if groups >= (2 if by == "trial" else 3):
             splitter = (StratifiedGroupKFold if classes else GroupKFold)(min(n_splits, groups))
-            return list(splitter.split(np.zeros(len(y)), y, number)), by
+            folds = list(splitter.split(np.zeros(len(y)), y, number))
+            if length_s and by == "trial":  # windows of two recordings never share samples
+                spans = Spans.of(meta, (0.0, length_s))
+                if any(spans.touching(held_out, fit).any() for fit, held_out in folds):
+                    return _stretches(meta, y if classes else None, n_splits, spans)
+            return folds, by
     return [], ""
+
+
+def _stretches(meta: pd.DataFrame, y: np.ndarray | None, n_splits: int, spans: Spans) -> tuple[list[tuple[np.ndarray, np.ndarray]], str]:
+    """Hold out the first fifth of each recording, then the second, ...; a fold that would cost the fit rows a class is left out."""
+    recording, trial, stretch = codes(meta, RECORDING), codes(meta, TRIAL), np.empty(len(meta), dtype=int)
+    for name in np.unique(recording):
+        mine = in_time(meta, np.flatnonzero(recording == name))
+        place = pd.factorize(trial[mine])[0]
+        stretch[mine] = place * n_splits // (place.max() + 1)
+    folds = []
+    for k in np.unique(stretch):
+        held_out, rest = np.flatnonzero(stretch == k), np.flatnonzero(stretch != k)
+        fit = rest[~spans.touching(rest, held_out)]
+        if len(fit) and (y is None or len(np.unique(y[fit])) == len(np.unique(y))):
+            folds.append((fit, held_out))
+    return folds, "stretch" if folds else ""

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from corticode.head.base import LinearModel, check_classes, inner_folds, rows, softmax
+from corticode.head.base import Inner, LinearModel, check_classes, inner_folds, rows, softmax
 
 RATIOS = (0.2, 0.3, 0.45, 0.65, 0.75)
 
@@ -73,7 +73,12 @@ class ElasticNet(LinearModel):
         self.l1_ratio_: float | None = None
         self.chosen_by = ""
 
-    def fit(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame, n_outputs: int) -> Self:
+    @property
+    def selects(self) -> bool:
+        """True where there is more than one candidate."""
+        return len(self._grid()) > 1
+
+    def fit(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame, n_outputs: int, inner: Inner | None = None) -> Self:
         """Choose what is not given, then fit all rows.
 
         Raises
@@ -82,7 +87,7 @@ class ElasticNet(LinearModel):
             y holds values, or one class only.
         """
         Z, classes = rows(Z), check_classes(y, self)
-        self.C_, self.l1_ratio_ = self._choose(Z, y, meta)
+        self.C_, self.l1_ratio_ = self._choose(Z, y, meta, inner)
         coef, intercept, good = self._problem(Z, y).solve(self.C_, self.l1_ratio_)
         if not good:
             warnings.warn(
@@ -104,23 +109,26 @@ class ElasticNet(LinearModel):
             "n_features_used": used,
         }
 
-    def _choose(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame) -> tuple[float, float]:
+    def _grid(self) -> list[tuple[float, float]]:
         Cs = self.Cs if self.C is None else (self.C,)
         ratios = self.l1_ratios if self.l1_ratio is None else (self.l1_ratio,)
-        grid = [(C, ratio) for C in Cs for ratio in ratios]
+        return [(C, ratio) for C in Cs for ratio in ratios]
+
+    def _choose(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame, inner: Inner | None) -> tuple[float, float]:
+        grid = self._grid()
         if len(grid) == 1:
             self.chosen_by = "given"
             return grid[0]
-        folds, by = inner_folds(meta, y)
-        self.chosen_by = f"log loss by {by}" if folds else "too few rows: middle of the grid"
-        if not folds:
+        inner = inner or Inner(*inner_folds(meta, y))
+        self.chosen_by = f"log loss by {inner.by}" if inner.folds else "too few rows: middle of the grid"
+        if not inner.folds:
             return grid[len(grid) // 2]
         losses = np.zeros(len(grid))
-        for fit, held_out in folds:
-            problem = self._problem(Z[fit], y[fit])
+        for Z_fold, fit, held_out in inner.cuts(Z):
+            problem = self._problem(Z_fold[fit], y[fit])
             for i, candidate in enumerate(grid):  # each starts at the solution of the one before
                 coef, intercept, _ = problem.solve(*candidate)
-                losses[i] += problem.log_loss(Z[held_out] @ coef.T + intercept, y[held_out])
+                losses[i] += problem.log_loss(Z_fold[held_out] @ coef.T + intercept, y[held_out])
         return grid[int(np.argmin(np.round(losses / len(y), 9)))]
 
     def _problem(self, Z: np.ndarray, y: np.ndarray) -> _Problem:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.errors import SentenceError
-from corticode.head.base import Head, check_classes, softmax, spread
+from corticode.head.base import Head, Inner, check_classes, softmax, spread
 
 
 class Largest(Head):
@@ -16,7 +16,8 @@ class Largest(Head):
 
     One slope serves all classes, so whichever has the largest score is decided for, and the fit rows say only how far it
     may be trusted. A class whose score is the same in all fit rows has none (`rest`: nothing flickers): its offset is
-    fitted, and is the bar that the others' largest score must pass. All other offsets are 0.
+    fitted, and is the bar that the others' largest score must pass. All other offsets are 0. Scores by templates that were
+    learned (TRCA) serve for that as inner folds give them: a row that is part of its own template looks too good.
 
     Attributes
     ----------
@@ -25,13 +26,15 @@ class Largest(Head):
         Of the classes that had fit rows.
     """
 
+    selects = True
+
     def __init__(self) -> None:
         self.slope_: float | None = None
         self.offset_: np.ndarray | None = None
         self.classes_: np.ndarray | None = None
         self.n_outputs_: int | None = None
 
-    def fit(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame, n_outputs: int) -> Self:
+    def fit(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame, n_outputs: int, inner: Inner | None = None) -> Self:
         """Fit the slope, and the offsets of classes without a score, to the least log loss.
 
         Raises
@@ -42,7 +45,10 @@ class Largest(Head):
         from scipy.optimize import minimize
 
         self.classes_, self.n_outputs_ = check_classes(y, self), int(n_outputs)
-        scores = self._scores(Z)
+        scores, y = self._scores(Z), np.asarray(y)
+        if inner is not None and inner.Z and inner.folds:
+            scores = np.concatenate([self._scores(Z[asked]) for Z, _, asked in inner.cuts(Z)])
+            y = np.concatenate([y[asked] for _, asked in inner.folds])
         spread_of = np.ptp(scores, axis=0)
         unit = scores[:, spread_of > 0].std() if (spread_of > 0).any() else 1.0
         without = np.flatnonzero(spread_of == 0)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from corticode.head.base import LinearModel, check_classes, inner_folds, rows, softmax
+from corticode.head.base import Inner, LinearModel, check_classes, inner_folds, rows, softmax
 
 GRID = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
@@ -52,7 +52,12 @@ class LogisticRegression(LinearModel):
         self.C_: float | None = self.C
         self.chosen_by = ""
 
-    def fit(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame, n_outputs: int) -> Self:
+    @property
+    def selects(self) -> bool:
+        """True where C is not given."""
+        return self.C is None
+
+    def fit(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame, n_outputs: int, inner: Inner | None = None) -> Self:
         """Choose C if it is not given, then fit all rows.
 
         Raises
@@ -61,7 +66,7 @@ class LogisticRegression(LinearModel):
             y holds values, or one class only.
         """
         Z, classes = rows(Z), check_classes(y, self)
-        self.C_ = self._choose(Z, y, meta) if self.C is None else self.C
+        self.C_ = self._choose(Z, y, inner or Inner(*inner_folds(meta, y))) if self.C is None else self.C
         return self.keep(Z, *self._path(Z, y).at(self.C_), n_outputs, classes)
 
     def predict(self, Z: np.ndarray) -> np.ndarray:
@@ -72,19 +77,18 @@ class LogisticRegression(LinearModel):
         """Return C, and what was kept whole while it was chosen."""
         return {"C": float(np.squeeze(self.C_)), "C_chosen_by": "given" if self.C is not None else self.chosen_by}
 
-    def _choose(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame) -> float:
-        folds, by = inner_folds(meta, y)
+    def _choose(self, Z: np.ndarray, y: np.ndarray, inner: Inner) -> float:
         # a class with a single trial cannot be held out: the middle of the grid is as good as any
-        self.chosen_by = f"log loss by {by}" if folds else "too few rows: middle of the grid"
-        if not folds:
+        self.chosen_by = f"log loss by {inner.by}" if inner.folds else "too few rows: middle of the grid"
+        if not inner.folds:
             return self.Cs[len(self.Cs) // 2]
         weight, losses = self._weights(y), []
-        paths = [(self._path(Z[fit], y[fit], quiet=True), np.unique(y[fit]), held_out) for fit, held_out in folds]
+        paths = [(self._path(Z[fit], y[fit], quiet=True), np.unique(y[fit]), Z, asked) for Z, fit, asked in inner.cuts(Z)]
         for C in self.Cs:
             losses.append(0.0)
-            for path, classes, held_out in paths:
+            for path, classes, Z_fold, asked in paths:
                 coef, intercept = path.at(C)
-                losses[-1] += (weight[held_out] * log_loss(Z[held_out] @ coef.T + intercept, y[held_out], classes)).sum()
+                losses[-1] += (weight[asked] * log_loss(Z_fold[asked] @ coef.T + intercept, y[asked], classes)).sum()
             # the loss falls, then rises with C, and the weakest penalties take longest: two rises in a row are enough
             if len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]:
                 break

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from corticode.head.base import LinearModel, inner_folds, rows
+from corticode.head.base import Inner, LinearModel, inner_folds, rows
 
 GRID = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6)
 
@@ -42,10 +42,15 @@ class Ridge(LinearModel):
         self.alpha_: float | None = self.alpha
         self.chosen_by = ""
 
-    def fit(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame, n_outputs: int) -> Self:
+    @property
+    def selects(self) -> bool:
+        """True where alpha is not given."""
+        return self.alpha is None
+
+    def fit(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame, n_outputs: int, inner: Inner | None = None) -> Self:
         """Choose alpha if it is not given, then fit all rows; y is [n] or [n, n_outputs]."""
         Z, y = rows(Z), rows(y)
-        self.alpha_ = self._choose(Z, y, meta) if self.alpha is None else self.alpha
+        self.alpha_ = self._choose(Z, y, inner or Inner(*inner_folds(meta, y))) if self.alpha is None else self.alpha
         ((coef, intercept),) = self._path(Z, y, [self.alpha_])
         return self.keep(Z, coef, intercept, n_outputs)
 
@@ -57,15 +62,14 @@ class Ridge(LinearModel):
         """Return alpha, and what was kept whole while it was chosen."""
         return {"alpha": float(np.squeeze(self.alpha_)), "alpha_chosen_by": "given" if self.alpha is not None else self.chosen_by}
 
-    def _choose(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame) -> float:
-        folds, by = inner_folds(meta, y)
-        self.chosen_by = f"squared error by {by}" if folds else "too few rows: middle of the grid"
-        if not folds:
+    def _choose(self, Z: np.ndarray, y: np.ndarray, inner: Inner) -> float:
+        self.chosen_by = f"squared error by {inner.by}" if inner.folds else "too few rows: middle of the grid"
+        if not inner.folds:
             return self.alphas[len(self.alphas) // 2]
         error = np.zeros(len(self.alphas))
-        for fit, held_out in folds:
-            for i, (coef, intercept) in enumerate(self._path(Z[fit], y[fit], self.alphas)):
-                error[i] += ((Z[held_out] @ coef.T + intercept - y[held_out]) ** 2).sum()
+        for Z_fold, fit, held_out in inner.cuts(Z):
+            for i, (coef, intercept) in enumerate(self._path(Z_fold[fit], y[fit], self.alphas)):
+                error[i] += ((Z_fold[held_out] @ coef.T + intercept - y[held_out]) ** 2).sum()
         return self.alphas[int(np.argmin(error))]
 
     def _path(self, Z: np.ndarray, y: np.ndarray, alphas: Sequence[float]) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.errors import BrokenDataError, SentenceError
-from corticode.head.base import Head, check_classes, inner_folds, rows, softmax, spread
+from corticode.head.base import Head, Inner, check_classes, inner_folds, rows, softmax, spread
 
 KERNELS = ("linear", "rbf")
 _SLOPES = np.geomspace(1e-2, 1e2, 41)  # steps of a quarter: the loss is flat near its least
@@ -22,7 +22,7 @@ class SVM(Head):
 
     Of more than two classes each pair has a machine of its own, and their votes are counted (ties by the sum of the
     decision values). Where there is no choice to make the inner folds still serve the slope. Kernels are computed once for
-    all candidates and folds.
+    all candidates, and for all folds of one representation.
 
     Parameters
     ----------
@@ -48,6 +48,8 @@ class SVM(Head):
     slope_ : float
     """
 
+    selects = True  # the slope at least
+
     def __init__(
         self,
         C: float | None = None,
@@ -68,7 +70,7 @@ class SVM(Head):
         self.coef_ = self.support_ = self.dual_ = self.gamma_ = self.intercept_ = self.slope_ = self.pattern_ = self.classes_ = None
         self.n_outputs_: int | None = None
 
-    def fit(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame, n_outputs: int) -> Self:
+    def fit(self, Z: np.ndarray, y: np.ndarray, meta: pd.DataFrame, n_outputs: int, inner: Inner | None = None) -> Self:
         """Choose C and kernel, fit the slope on held-out rows, then fit all rows.
 
         Raises
@@ -79,7 +81,7 @@ class SVM(Head):
         self._forget()
         Z, self.classes_, self.n_outputs_ = rows(Z), check_classes(y, self), int(n_outputs)
         gram = _Gram(Z)
-        kernel, C, self.slope_ = self._choose(gram, np.asarray(y), meta)
+        kernel, C, self.slope_ = self._choose(Z, gram, np.asarray(y), inner or Inner(*inner_folds(meta, y)))
         everyone = np.arange(len(Z))
         self.gamma_ = gram.gamma(everyone)
         found = self._solved(gram.kernel(everyone, everyone, kernel, self.gamma_), y, C)
@@ -108,29 +110,29 @@ class SVM(Head):
 
     # -- inside the fit rows --
 
-    def _choose(self, gram: _Gram, y: np.ndarray, meta: pd.DataFrame) -> tuple[str, float, float]:
+    def _choose(self, Z: np.ndarray, gram: _Gram, y: np.ndarray, inner: Inner) -> tuple[str, float, float]:
         kernels = self.kernels if self.kernel is None else (self.kernel,)
         Cs = self.Cs if self.C is None else (self.C,)
-        folds, by = inner_folds(meta, y)
-        if folds:
-            held_out = self._held_out(gram, y, folds, kernels, Cs)
-            truth = np.searchsorted(self.classes_, np.concatenate([y[rest] for _, rest in folds]))
+        if inner.folds:
+            cuts = [(gram if inner.Z is None else _Gram(Z), fit, rest) for Z, fit, rest in inner.cuts(Z)]
+            held_out = self._held_out(cuts, y, kernels, Cs)
+            truth = np.searchsorted(self.classes_, np.concatenate([y[rest] for _, _, rest in cuts]))
             losses = {candidate: np.array([_log_loss(slope * V, truth) for slope in _SLOPES]) for candidate, V in held_out.items()}
             kernel, C = min(losses, key=lambda candidate: round(float(losses[candidate].min()), 9))
             slope = float(_SLOPES[losses[kernel, C].argmin()])
         else:  # a class with a single trial cannot be held out
             kernel, C, slope = kernels[0], Cs[len(Cs) // 2], 1.0
         fixed = len(kernels) == len(Cs) == 1
-        reason = "given" if fixed else f"log loss by {by}" if folds else "too few rows: middle of the grid"
+        reason = "given" if fixed else f"log loss by {inner.by}" if inner.folds else "too few rows: middle of the grid"
         self.chosen = {"C": C, "kernel": kernel, "C_chosen_by": reason}
         return kernel, C, slope
 
     def _held_out(
-        self, gram: _Gram, y: np.ndarray, folds: list, kernels: Sequence[str], Cs: Sequence[float]
+        self, cuts: list[tuple[_Gram, np.ndarray, np.ndarray]], y: np.ndarray, kernels: Sequence[str], Cs: Sequence[float]
     ) -> dict[tuple[str, float], np.ndarray]:
         """Return each candidate's decision values [n, classes] of held-out rows, fold behind fold."""
         values: dict[tuple[str, float], list[np.ndarray]] = {(kernel, C): [] for kernel in kernels for C in Cs}
-        for fit, rest in folds:
+        for gram, fit, rest in cuts:
             for kernel in kernels:
                 K, across = (gram.kernel(some, fit, kernel, gram.gamma(fit)) for some in (fit, rest))
                 for C in Cs:

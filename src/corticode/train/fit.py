@@ -44,6 +44,7 @@ def fit(
     hardware: Hardware,
     logger: dict[str, Any] | None = None,
     learn_scale: bool = True,
+    inner: Inner | None = None,
 ) -> dict[str, Any]:
     """Train encoder and head in place; the weights of the best epoch stay.
 
@@ -67,6 +68,8 @@ def fit(
         {'kind': 'csv' or 'tensorboard', 'folder': path}: curves for programs that read them.
     learn_scale : bool
         Standardise values of y by these rows; False keeps the scale of an earlier fit.
+    inner : Inner or None
+        Rows to learn from and rows to stop by; None cuts them by `training.validation` and `seed`.
 
     Returns
     -------
@@ -82,7 +85,8 @@ def fit(
         The loss is no longer a number.
     """
     encoder.check_input(np.shape(F))
-    inner = inner_validation(meta, y, training.validation, seed, np.shape(F)[-1] / space.sfreq)
+    if inner is None:
+        inner = inner_validation(meta, y, training.validation, seed, np.shape(F)[-1] / space.sfreq)
     if learn_scale:
         head.learn_scale(np.asarray(y)[inner.fit])
     hardware = hardware.resolved()
