@@ -386,6 +386,75 @@ def test_calibration_serves_alignment_too(parts):
     assert [domain.count for domain in known.values()] == [5]
 
 
+@pytest.mark.parametrize("adapt", ["probe", "mdwm", "procrustes"])
+def test_artefacts_are_not_calibrated_with(adapt, parts):
+    """Whatever stands in the marked rows, the answers stay the same; without the mark they would not."""
+    source, target = parts
+    few, rest = target[:10], target[10:].blind()
+    X = np.array(few.X)
+    X[:3, 1] *= 30
+    answers = {}
+    for marked in (True, False):
+        for name, signal in (("clean", few.X), ("artefacts", X)):
+            rows = changed(few, signal)
+            rows = rows._replace(meta=rows.meta.assign(rejected=marked & (np.arange(10) < 3)))
+            decoder = new_decoder("mdm", source, "riemannian" if adapt == "probe" else "none", f"adapt={adapt}").fit(source)
+            answers[marked, name] = decoder.calibrate(rows).predict(rest)
+    np.testing.assert_array_equal(answers[True, "clean"], answers[True, "artefacts"])
+    assert not np.array_equal(answers[False, "clean"], answers[False, "artefacts"])
+
+
+def test_artefacts_alone_are_no_calibration(parts):
+    source, target = parts
+    decoder = new_decoder("mdm", source).fit(source)
+    with pytest.raises(BrokenDataError, match="all 4 windows to learn from are marked"):
+        decoder.calibrate(target[:4]._replace(meta=target[:4].meta.assign(rejected=True)))
+
+
+@pytest.mark.parametrize("model", ["tangent_space", "tangent_space_svm", "tangent_space_en"])
+def test_choices_know_how_long_windows_are(model, labelled):
+    """One person, a window of one second every half second."""
+    n = len(labelled)
+    meta = labelled.meta.assign(subject="S1", session="0", recording="a", trial=np.arange(n), onset_s=np.arange(n) * 0.5)
+    decoder = new_decoder(model, labelled, "none", "search").fit(labelled._replace(meta=meta))
+    assert decoder.notes["C_chosen_by"] == "log loss by stretch"
+
+
+def test_a_choice_of_encoders_knows_how_long_windows_are(labelled, monkeypatch):
+    from corticode.adapt import search
+
+    seen, inner_folds = [], search.inner_folds
+
+    def watched(*arguments):
+        seen.append(inner_folds(*arguments)[1])
+        return inner_folds(*arguments)
+
+    monkeypatch.setattr(search, "inner_folds", watched)
+    n = 32
+    meta = labelled.meta[:n].assign(subject="S1", session="0", recording="a", trial=np.arange(n), onset_s=np.arange(n) * 0.5)
+    new_decoder("acm_mdm", labelled).fit(labelled[:n]._replace(meta=meta))
+    assert set(seen) == {"stretch"}
+
+
+def test_a_finished_network_has_no_place_for_batch_normalisation(labelled):
+    """Its head would be fitted on pooled statistics and asked on each person's own."""
+    from corticode.adapt.probe import Probe
+    from corticode.align.spd_batchnorm import SPDBatchNorm
+    from corticode.encoder.tsmnet import TSMNet
+    from corticode.head.lda import LDA
+
+    encoder = TSMNet(6, 128, 128.0)
+    with pytest.raises(SentenceError, match="adapt=probe would fit its head on pooled statistics"):
+        Decoder(encoder, LDA(), Probe(), SPDBatchNorm(), space=labelled.space, n_times=128, classes=("a", "b"))
+    Decoder(encoder, LDA(), Probe(), space=labelled.space, n_times=128, classes=("a", "b"))
+
+
+def test_a_temperature_is_not_found_on_other_answers_than_it_scales(labelled):
+    with pytest.raises(SentenceError, match=r"adapt.temperature=true .* not normalised by align=spdbatchnorm"):
+        new_decoder("tsmnet", labelled, "spd_batchnorm", "adapt.temperature=true")
+    new_decoder("tsmnet", labelled, "none", "adapt.temperature=true")
+
+
 def test_notes_say_what_was_chosen(parts):
     assert new_decoder("tangent_space", parts[0], "none", "search").fit(parts[0]).notes["C"] > 0
     notes = new_decoder("eegnet", parts[0]).fit(parts[0]).notes

@@ -79,6 +79,21 @@ class Decoder:
                 f"align={word} normalises people inside a network, and {type(encoder).__name__} has no place for it: use model=tsmnet, or "
                 "align=riemannian or euclidean"
             )
+        if self._on_latent:
+            self._check_latent()
+
+    def _check_latent(self) -> None:
+        word, adapt = type(self.aligner).__name__.lower(), type(self.adapter).__name__.lower()
+        if not self.adapter.trains:
+            raise SentenceError(
+                f"align={word} normalises people inside a network that learned so, and adapt={adapt} would fit its head on pooled "
+                "statistics and ask it on each person's own: use adapt=full, or align=none"
+            )
+        if self.adapter.temperature:
+            raise SentenceError(
+                f"adapt.temperature=true is found on answers that are not normalised by align={word}, and would scale those that are: "
+                "use adapt.temperature=false, or another align="
+            )
 
     @property
     def n_outputs(self) -> int:
@@ -106,18 +121,21 @@ class Decoder:
         ------
         GuardError
             No y.
+        BrokenDataError
+            All rows are marked.
         """
         if source.y is None:
             raise GuardError("fit needs labelled windows: let a task set y (task.label), or give y to Windows.from_arrays")
-        if "rejected" in source.meta:
-            source = source[~source.meta["rejected"].isin([True]).to_numpy()]
+        source = _clean(source)
         self._check(source)
         meta = source.blind(self.uses).meta
         if self._has_rank:
             self.subspace.fit(source)
         self._settle(source, meta)
         F = self._aligned(source, meta, self.aligner.fit_source)
-        self.notes = self.adapter.fit(self.encoder, self.head, F, source.y, meta, self.space, self.n_outputs, self.seed) or {}
+        self.notes = (
+            self.adapter.fit(self.encoder, self.head, F, source.y, meta, self.space, self.n_outputs, self.seed, _length_s(source)) or {}
+        )
         self.notes = {**self.notes, **self.subspace.notes(), **self.encoder.notes(), **self.head.notes()}
         if self._on_latent:  # only now it is known what the network makes of the source
             self.aligner.fit_source(self.encoder.latent(F), meta)
@@ -125,7 +143,10 @@ class Decoder:
         return self
 
     def align(self, blind: Windows) -> Self:
-        """Take in unlabelled rows of the target before it is predicted."""
+        """Take in unlabelled rows of the target before it is predicted.
+
+        Blind rows carry no mark of artefacts: here, in `predict` and in `update` all of them count, as they would on line.
+        """
         self._check_blind(blind, "align")
         self._check_rank(blind)
         seen = np.asarray(blind.X) if self._on_signal else self._features(blind)
@@ -133,15 +154,24 @@ class Decoder:
         return self
 
     def calibrate(self, labelled: Windows) -> Self:
-        """Go on learning from few labelled rows of the target, which also serve its alignment."""
+        """Go on learning from few labelled rows of the target, which also serve its alignment; not from those marked `rejected`.
+
+        Raises
+        ------
+        GuardError
+            No y.
+        BrokenDataError
+            All rows are marked.
+        """
         if labelled.y is None:
             raise GuardError("calibrate needs labelled windows")
+        labelled = _clean(labelled)
         self._check(labelled)
         self._check_rank(labelled)
         ordered = _in_time(labelled)
         meta = ordered.blind(self.uses).meta
         F = self._aligned(ordered, meta, self.aligner.transform)
-        self.adapter.calibrate(self.encoder, self.head, F, ordered.y, meta, self.space, self.n_outputs, self.seed)
+        self.adapter.calibrate(self.encoder, self.head, F, ordered.y, meta, self.space, self.n_outputs, self.seed, _length_s(ordered))
         if self._on_latent:
             self.aligner.observe(self.encoder.latent(F), meta)
         return self
@@ -264,7 +294,7 @@ class Decoder:
             return self.aligner.fit_source(F, meta) if encoder.spd else F
 
         def loss(encoder: Encoder, F: np.ndarray) -> float:
-            return held_out_loss(encoder, self.head, F, source.y, meta, self.space, self.n_outputs)
+            return held_out_loss(encoder, self.head, F, source.y, meta, self.space, self.n_outputs, length_s=_length_s(source))
 
         self.encoder.settle(ask, loss)
 
@@ -399,6 +429,24 @@ class Decoder:
 
 def _in_time(windows: Windows) -> Windows:
     return windows[in_time(windows.meta, np.arange(len(windows)))]
+
+
+def _clean(labelled: Windows) -> Windows:
+    """Leave out rows that the preparation marked as artefacts."""
+    if "rejected" not in labelled.meta:
+        return labelled
+    clean = ~labelled.meta["rejected"].isin([True]).to_numpy()
+    if len(labelled) and not clean.any():
+        raise BrokenDataError(
+            f"all {len(labelled)} windows to learn from are marked as artefacts (rejected): choose a higher prepare.reject.threshold, or give more"
+        )
+    return labelled[clean]
+
+
+def _length_s(windows: Windows) -> float:
+    """Return how long a stretch a window is made of, s."""
+    first, stop = windows.reach_s
+    return stop - first
 
 
 def _plain_part(part: Any) -> dict[str, Any]:

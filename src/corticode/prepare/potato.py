@@ -28,7 +28,8 @@ class Potato(Reject):
     clean instead of undefined, and what differs from them by rounding alone is too; what really differs is an artefact.
 
     Which windows are left must not flatter a score. `keep='marked'` keeps them all: those with artefacts are marked in the
-    column `rejected`, no decoder learns from them, and all of them are tested. `keep='clean'` drops them on both
+    column `rejected`, no decoder learns from them (`fit`, `calibrate`), and all of them are tested and aligned by, since blind
+    rows carry no mark. `keep='clean'` drops them on both
     sides, the test side too: the score is then that of clean windows alone, and the run's notes count what was dropped.
 
     Parameters
