@@ -253,13 +253,14 @@ def test_a_recording_is_looked_at_once_and_few_samples_are_not_judged(labelled, 
     subspace, looked = Subspace().fit(labelled), []
     scatters = rank._scatters
     monkeypatch.setattr(rank, "_scatters", lambda *a: looked.append(len(a[0])) or scatters(*a))
-    for rows in (slice(0, 1), slice(0, 1), slice(0, 12), slice(0, 24)):
-        subspace.check(labelled[np.arange(96)[rows]].blind())
-    assert looked == [1, 12]  # the second session alone is new in the end
-    lacking = changed(labelled, referenced)
+    for n in (1, 4, 8, 1, 12, 24):
+        subspace.check(labelled[:n].blind())
+    assert looked == [8, 12]  # the second session alone is new in the end
+    lacking, refusing = changed(labelled, referenced), Subspace().fit(labelled)
     for _ in range(2):  # one that was refused is refused again
         with pytest.raises(BrokenDataError, match="lacks 1"):
-            Subspace().fit(labelled).check(lacking[:1].blind())
+            refusing.check(lacking[:8].blind())
+    refusing.check(lacking[:4].blind())
     Subspace(None, known=False).check(lacking.blind())
 
 
@@ -277,3 +278,18 @@ def test_xdawn_learns_in_the_dimensions_that_all_have(labelled):
     decoder = recipe(0).fit(windows)
     assert decoder.notes["rank"].startswith("6 channels, rank 5") and decoder.encoder.filters_.shape[1] == 5
     assert decoder.patterns()["patterns"].shape[1] == 6
+
+
+def test_a_narrow_band_is_no_lost_dimension(labelled):
+    """One window of a band of 1 Hz holds fewer free samples than channels, which says nothing of the person."""
+    from scipy.signal import butter, sosfiltfilt
+
+    from corticode.windows import Windows
+
+    signal = 200 * np.random.default_rng(0).standard_normal((22, 250 * 30))
+    X = sosfiltfilt(butter(4, (10, 11), "bandpass", fs=250, output="sos"), signal)[:, 1250:6250].reshape(22, 20, 250).swapaxes(0, 1)
+    narrow = Windows.from_arrays(X.astype(np.float32), ["a", "b"] * 10, sfreq=250)
+    subspace = Subspace().fit(narrow)
+    assert subspace.known and subspace.basis is None
+    for n in (1, 2, 8, 20):
+        subspace.check(narrow[:n].blind())

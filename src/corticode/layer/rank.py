@@ -19,7 +19,9 @@ _RECORDING = ["dataset", "subject", "session", "run", "recording"]
 _FLAT = 1e-16  # variance of a channel over that of the strongest one, up to which it is flat
 # Power of a direction, over that of the recording's weakest own one, below which the direction is one that it lost.
 _LEFT = 0.5
-_SURE = 10  # samples per channel from which a person to be tested is judged
+_TOLD = ((1, 2),)  # windows, and samples per channel, from which a recording of the fit rows is judged
+# Windows, and samples per channel, from which a person to be tested is judged: one window of a band of 1 Hz lacks dimensions anyway.
+_SURE = ((8, 10), (1, 100))
 _CURE = "reference and clean all recordings alike (prepare.reference.kind=average gives all the same reference)"
 
 
@@ -83,14 +85,15 @@ class Subspace:
     def check(self, windows: Windows) -> None:
         """Refuse a recording, of those to be tested, that lacks a direction which the fit rows have.
 
-        Each recording is looked at once, as soon as it comes with ten samples per channel; what the fit rows lack too is no matter.
+        Each recording is looked at once, as soon as it comes with eight windows and ten samples per channel, or with a hundred samples
+        per channel; what the fit rows lack too is no matter.
 
         Raises
         ------
         BrokenDataError
             Names the recording and the cure.
         """
-        if not self.known or len(windows) * (windows.n_times - 1) < _SURE * len(windows.space):
+        if not self.known or not _enough(len(windows), windows, _SURE):
             return
         keys = list(zip(*(windows.meta[column].to_numpy() for column in _RECORDING), strict=True))
         new = set(keys) - self._seen
@@ -213,15 +216,15 @@ def _name(recording: pd.Series) -> str:
     return ", ".join([f"subject {recording['subject']}", *words])
 
 
-def _scatters(windows: Windows, least: int = 2) -> tuple[np.ndarray, pd.DataFrame]:
+def _scatters(windows: Windows, least: tuple[tuple[int, int], ...] = _TOLD) -> tuple[np.ndarray, pd.DataFrame]:
     """Return the covariance of each recording [k, c, c], of a few windows, and of all where these show a lost dimension; and whose it is.
 
-    Recordings of fewer than `least` samples per channel are left out, and those that are not finite.
+    Recordings of fewer windows and samples per channel than `least` are left out, and those that are not finite.
     """
     channels, times = len(windows.space), windows.n_times
     number = windows.meta.groupby(_RECORDING, sort=False, dropna=False).ngroup().to_numpy()
-    recordings = [rows for rows in _groups(number) if len(rows) * (times - 1) >= least * channels]
-    wanted = max(_GLANCE, -(-least * channels // max(1, times - 1)))
+    recordings = [rows for rows in _groups(number) if _enough(len(rows), windows, least)]
+    wanted = max(_GLANCE, -(-least[0][1] * channels // max(1, times - 1)))
     found, first_rows = [], []
     for first in range(0, len(recordings), _AT_ONCE):
         some = recordings[first : first + _AT_ONCE]
@@ -238,6 +241,12 @@ def _scatters(windows: Windows, least: int = 2) -> tuple[np.ndarray, pd.DataFram
                 found.append(of_all)
                 first_rows.append(rows[0])
     return np.array(found), windows.meta[_RECORDING].iloc[first_rows]
+
+
+def _enough(n: int, windows: Windows, least: tuple[tuple[int, int], ...]) -> bool:
+    """Return whether n of these windows are enough by any of these counts of windows and samples per channel."""
+    samples = n * (windows.n_times - 1) / len(windows.space)
+    return any(n >= count and samples >= per_channel for count, per_channel in least)
 
 
 def _groups(number: np.ndarray) -> list[np.ndarray]:
