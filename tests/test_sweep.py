@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 import corticode
 from conftest import make_windows
 from corticode import cli
-from corticode.errors import SentenceError
+from corticode.errors import CorticodeError, SentenceError
 from corticode.evaluate.worker import Worker
 
 SMALL = ("data.n_subjects=3", "data.n_trials=10", "data.n_sessions=2", "data.n_channels=6")
@@ -109,7 +109,7 @@ def test_where_all_fails_the_error_is_raised_and_no_folder_left(tmp_path, monkey
             raise ValueError("never")
 
     words = [f"paths.data={tmp_path}/store", "engine.n_jobs=1", "refit=false"]
-    with pytest.raises(RuntimeError, match=r"ValueError: .*never"):
+    with pytest.raises(CorticodeError, match=r"your model raised ValueError: never"):
         corticode.run(Never(), make_windows(), overrides=words, progress="silent", output=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -119,7 +119,8 @@ def test_a_run_that_cannot_be_understood_leaves_the_others(sweep):
     assert status == 1
     assert "failed: " in err and "split.shots=99" in err and "1 of the sweep's 2 runs failed" in err
     assert "logvar_lda" in out
-    assert [path.parent.name for path in folder.rglob("summary.json")] == ["0"]
+    refused = json.loads((folder / "1" / "summary.json").read_text())
+    assert refused["n_folds"] == 0 and not refused["complete"] and "has only" in refused["failures"][0]["error"]
 
 
 def test_one_engine_for_a_sweep(sweep):

@@ -133,6 +133,7 @@ def train(argv: list[str]) -> int:
 
     # a sweep's launcher hands its configurations over and wants their headlines back
     task.run = sweep.run
+    _stop_as_if_typed()
     sys.path.insert(0, str(Path.cwd()))  # model._target_=my_module.MyNet finds the user's own module
     before = sys.argv
     sys.argv = ["corticode", *_arguments(argv)]
@@ -143,6 +144,15 @@ def train(argv: list[str]) -> int:
     if not any(flag in argv for flag in _SWEEP):
         return sweep.alone()
     return sweep.over()
+
+
+def _stop_as_if_typed() -> None:
+    """Let SIGTERM, by which a scheduler ends a job, do what Ctrl-C does: keep what is done and say how far it came."""
+    import signal
+    import threading
+
+    if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class Sweep:
@@ -174,7 +184,12 @@ class Sweep:
 
         batch, self._waiting = self._waiting, []
         sentences = [thing for thing, _, _ in batch if isinstance(thing, Sentence)]
-        results = iter(run_many(sentences, self.command) if sentences else [])
+        try:
+            results = iter(run_many(sentences, self.command) if sentences else [])
+        except KeyboardInterrupt:
+            if len(batch) > 1:
+                self._table([folder for _, folder, _ in [*self._ran, *batch]])
+            raise
         done = [(next(results) if isinstance(thing, Sentence) else thing, folder, words) for thing, folder, words in batch]
         for thing, folder, _ in done:
             if isinstance(thing, Exception):
@@ -199,7 +214,6 @@ class Sweep:
 
     def over(self) -> int:
         """Print the table of all configurations, and what failed; return the exit status."""
-        from corticode.evaluate.leaderboard import collect, write
         from corticode.report.table import headline_line
 
         good = [line for line in self._ran if not isinstance(line[0], Exception)]
@@ -212,21 +226,35 @@ class Sweep:
                 _print_failures(thing.summary)
         if bad:
             print(f"corticode: {len(bad)} of the sweep's {len(self._ran)} runs failed, what is done is kept", file=sys.stderr)
-        if good:
-            folder = good[0][1].parent
-            write(collect([folder for _, folder, _ in good]), folder, [folder], self.command)
-            print((folder / "leaderboard.md").read_text(encoding="utf-8"))
-            print(f"folder: {folder}")
+        self._table([folder for _, folder, _ in self._ran])
         for thing, _, _ in good:
             print(headline_line(thing.summary), flush=True)
         return 1 if bad else 0
+
+    def _table(self, folders: Sequence[Path]) -> None:
+        """Write and print the leaderboard of these runs, as far as they have come."""
+        from corticode.evaluate.leaderboard import collect, write
+
+        there = [folder for folder in folders if (folder / "summary.json").is_file()]
+        if not there:
+            return
+        home = there[0].parent
+        try:
+            write(collect(there), home, [home], self.command)
+        except MissingDataError:  # nothing has a score yet: each run's failure is said
+            return
+        print((home / "leaderboard.md").read_text(encoding="utf-8"))
+        print(f"folder: {home}", flush=True)
 
 
 def _print_failures(summary: Mapping[str, Any]) -> None:
     for failure in summary["failures"][:_MOST_NOTES]:
         print("failed:", " ".join(str(failure["error"]).split()), file=sys.stderr)
     if summary["failures"]:
-        print(f"corticode: {len(summary['failures'])} jobs failed, the others are kept; all are listed in summary.json", file=sys.stderr)
+        print(
+            f"corticode: {len(summary['failures'])} of the jobs failed, the others are kept; all are listed in summary.json",
+            file=sys.stderr,
+        )
 
 
 def _remove_if_empty(folder: Path) -> None:

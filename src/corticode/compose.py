@@ -80,6 +80,8 @@ def explained(error: Exception) -> CorticodeError:
     if key:
         parent = getattr(cause, "parent_node", None)
         known = [str(k) for k in parent] if isinstance(parent, Mapping) or hasattr(parent, "keys") else []
+        if not known:
+            return SentenceError(f"there is no key {key}: this entry has none there (model.train is that of networks alone)")
         where = f" in {str(key).rpartition('.')[0]}" if "." in str(key) else ""
         return SentenceError(
             f"there is no key {key}{catalogue.near(str(key).rpartition('.')[2], known)}: known{where} are {', '.join(known)}"

@@ -26,7 +26,7 @@ from corticode.evaluate.benchmark import Benchmark, Outcome, Plan
 from corticode.evaluate.conformal import Sets, apart, hold_out
 from corticode.evaluate.protocol import describe
 from corticode.evaluate.worker import Failed
-from corticode.outputs import refuse_foreign_model, withdraw, write_run
+from corticode.outputs import refuse_foreign_model, withdraw, write_refused, write_run
 from corticode.prepared import home, own_windows, prepared
 from corticode.progress import progress
 from corticode.recipe import is_network, recipes_of, replaced_heads
@@ -147,12 +147,15 @@ def run_many(sentences: Sequence[Sentence], command: str = "") -> list[Result | 
             runs.append(planned(sentence, engine.n_workers, shelf, command))
         except Exception as error:
             runs.append(error)
+            if len(sentences) > 1:  # a row of the sweep's table
+                write_refused(sentence.folder, sentence.cfg, error, command)
     able = [run for run in runs if isinstance(run, Run)]
     benchmark = Benchmark([run.plan for run in able])
     with Meter(sentences[0].cfg["energy"]["measure"], sentences[0].cfg["energy"]["country"]) as meter:
         _work(benchmark, able, engine)
     shares = _shares(meter.kwh, [benchmark.seconds(i) for i in range(len(able))])
-    results = iter([run.finish(benchmark.outcome(i), benchmark.failed(i), shares[i]) for i, run in enumerate(able)])
+    alone = len(sentences) == 1
+    results = iter([run.finish(benchmark.outcome(i), benchmark.failed(i), shares[i], alone) for i, run in enumerate(able)])
     return [next(results) if isinstance(run, Run) else run for run in runs]
 
 
@@ -172,12 +175,14 @@ def _work(benchmark: Benchmark, runs: Sequence[Run], engine: Engine) -> None:
         return
     say = progress(runs[0].cfg.get("progress", "auto"))
     if runs[0].cfg.get("progress") != "silent":
-        print(f"engine: {benchmark.n_missing} jobs {engine}", file=sys.stderr, flush=True)
+        jobs = "1 job" if benchmark.n_missing == 1 else f"{benchmark.n_missing} jobs"
+        print(f"engine: {jobs} {engine}", file=sys.stderr, flush=True)
 
     def write() -> float:
         begin = time.monotonic()
         for i, run in enumerate(runs):
-            run.write(benchmark.outcome(i))
+            if benchmark.is_missing(i):  # what is complete stays as it is
+                run.write(benchmark.outcome(i))
         return time.monotonic() + (time.monotonic() - begin) / _WRITING
 
     due = write()
@@ -220,18 +225,22 @@ class Run:
         if any(np.isinf(one.threshold) for one in sets):
             n = min(one.n_calibration for one in sets)
             outcome.notes.append(
-                f"prediction sets: {n} calibration people are too few for evaluate.conformal={wanted['conformal']}, so no class is ever ruled out"
+                f"prediction sets: {n} {'person' if n == 1 else 'people'} to calibrate on {'is' if n == 1 else 'are'} too few for evaluate.conformal={wanted['conformal']}, so no class is ever ruled out"
             )
         return sets
 
-    def finish(self, outcome: Outcome, failed: Sequence[Failed], energy_kwh: float | None = None) -> Result | Exception:
+    def finish(self, outcome: Outcome, failed: Sequence[Failed], energy_kwh: float | None = None, alone: bool = True) -> Result | Exception:
         """Write the run folder; the error instead where no fold has an answer."""
         if not outcome.predictions:
-            withdraw(self.folder)
+            if alone:
+                withdraw(self.folder)
+            else:
+                self.write(outcome)
             return failed[0].error()
         sets = self._apart(outcome)
         about = {**self.about, "seconds": round(time.perf_counter() - self.since, 2)}
-        about |= {"energy_kwh": energy_kwh} if energy_kwh is not None else {}
+        # of a run that was resumed only a part was measured
+        about |= {"energy_kwh": energy_kwh} if energy_kwh is not None and not outcome.n_resumed else {}
         written = write_run(self.folder, self.cfg, self.task, self.windows, outcome, about, self.notes, self.command, sets)
         return Result(*written, Path(self.folder), {recipe.name: recipe.own for recipe in self.plan.models})
 
@@ -251,10 +260,10 @@ def planned(sentence: Sentence, n_workers: int, shelf: dict[str, Windows], comma
     folds = split.folds(
         labelled.meta, labelled.y, aligner.access, aligner.n_align, overlap=bool(labelled.info.get("overlap")), length_s=reach[1] - reach[0]
     )
-    guard(cfg, labelled)
+    guard(cfg, labelled, folds)
     alpha = cfg["evaluate"].get("conformal")
     check_folds(labelled, folds)  # before calibration people join those who are asked
-    asked = folds if alpha is None else [hold_out(fold, labelled.meta, labelled.y, _held_share(alpha, labelled))[0] for fold in folds]
+    asked = folds if alpha is None else [hold_out(fold, labelled.meta, labelled.y, _held_share(alpha, fold, labelled))[0] for fold in folds]
     recipes = recipes_of(
         cfg, sentence.model, labelled, sentence.folder, classes=task.classes, uses=tuple(task.uses), default_head=task.default_head
     )
@@ -274,10 +283,11 @@ def planned(sentence: Sentence, n_workers: int, shelf: dict[str, Windows], comma
     return Run(cfg, Path(sentence.folder), task, labelled, plan, folds, about, tuple(notes), command, begin)
 
 
-def _held_share(alpha: float, windows: Windows) -> float:
+def _held_share(alpha: float, fold: Fold, windows: Windows) -> float:
     """Return the share of fit people to calibrate on: a quarter, or as many more as the promise needs, up to half."""
-    n_people = len(windows.meta[list(PERSON)].drop_duplicates()) - 1
-    return max(0.25, min(0.5, np.ceil(1 / alpha - 1) / max(1, n_people))) if 0 < alpha < 1 else 0.25
+    n_people = len(windows.meta[list(PERSON)].iloc[fold.fit].drop_duplicates())
+    wanted = max(round(0.25 * n_people), int(np.ceil(1 / alpha - 1)) if 0 < alpha < 1 else 1)
+    return max(1, min(wanted, n_people // 2)) / n_people
 
 
 def _from_shelf(sentence: Sentence, n_workers: int, shelf: dict[str, Windows]) -> Windows:

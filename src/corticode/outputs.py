@@ -49,7 +49,8 @@ def write_run(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    clear(folder)
+    if not _is_the_same(folder, about["config_hash"]):  # what this very run wrote before is replaced file by file
+        clear(folder)
     _write_text(folder / "config.yaml", _yaml(cfg))
     store.write_json(folder / "environment.json", environment(command))
     about = dict(about)
@@ -88,6 +89,30 @@ def write_run(
 
         write(folder)
     return scores, predictions, summary
+
+
+def _is_the_same(folder: Path, config_hash: str) -> bool:
+    """True where the folder holds this run, half-way or whole."""
+    try:
+        return store.read_json(folder / "summary.json").get("config_hash") == config_hash
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def write_refused(folder: Path, cfg: Mapping[str, Any], error: Exception, command: str) -> None:
+    """Write the folder of a configuration that could not be run: what was asked, and why it was refused."""
+    folder, choices = Path(folder), cfg.get("choices", {})
+    folder.mkdir(parents=True, exist_ok=True)
+    clear(folder)
+    _write_text(folder / "config.yaml", _yaml(cfg))
+    store.write_json(folder / "environment.json", environment(command))
+    name = str((cfg.get("model") or {}).get("name", ""))
+    failure = {"model": name, "fold": "", "seed": None, "refit": False, "error": " ".join(str(error).split())}
+    summary = {
+        "model": name, **{word: choices.get(word) for word in ("data", "task", "split", "align", "adapt")}, "n_folds": 0, "n_folds_expected": None,
+        "complete": False, "models": {}, "failures": [failure], "notes": [],
+    }  # fmt: skip
+    store.write_json(folder / "summary.json", summary)
 
 
 def _headline(task: Task, scores: pd.DataFrame, outcome: Outcome, over: bool) -> dict[str, Any]:

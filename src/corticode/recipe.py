@@ -55,6 +55,11 @@ class Recipe:
     logger: dict[str, Any] | None = None  # where training curves go is no part of the numbers
 
     @property
+    def is_own(self) -> bool:
+        """True for somebody's own model: its errors are theirs to mend."""
+        return self.own is not None or bool(self.model.get("own"))
+
+    @property
     def kind(self) -> str:
         """'probability' for classes, 'value' for a number."""
         return "probability" if self.classes else "value"
@@ -112,7 +117,9 @@ class Recipe:
         if thing is None:
             config = dict(self.model["own"])
             target = catalogue.locate(config["_target_"])
-            thing = catalogue.make(config, **offers) if inspect.isclass(target) or callable(target) else target
+            # the seed of an estimator is given below, where it shows that another seed is another answer
+            given = {k: v for k, v in offers.items() if k != "random_state"}
+            thing = catalogue.make(config, **given) if inspect.isclass(target) or callable(target) else target
         if is_network(thing):
             from corticode.encoder.own import OwnNetwork
             from corticode.head.identity import Identity

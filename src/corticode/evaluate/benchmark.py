@@ -125,6 +125,10 @@ class Benchmark:
         """How many jobs are to be computed."""
         return len(self._missing)
 
+    def is_missing(self, number: int = 0) -> bool:
+        """True where jobs of a plan were to be computed."""
+        return any(job.key in self._missing for job in self._jobs[number])
+
     def run(self, engine: Engine, progress: Callable[..., Any] | None = None) -> Iterator[Finished | Failed]:
         """Compute what is missing; gives each result as it comes, so that who consumes it can stop at any time.
 

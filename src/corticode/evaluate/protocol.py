@@ -40,11 +40,18 @@ def describe(cfg: Mapping[str, Any], plan: Plan, folds: Sequence[Fold], task: Ta
             for recipe, decoder in zip(plan.models, decoders, strict=True)
         },
         "protocol": {
-            "data": choices.get("data", "own"), "task": choices.get("task", ""), "unit": task.unit, "split": choices.get("split", ""),
+            "data": ", ".join(sorted(set(plan.windows.meta["dataset"].astype(str)))), "content": _content(cfg, plan.windows),
+            "task": choices.get("task", ""), "unit": task.unit, "split": choices.get("split", ""),
             "split_arguments": {k: v for k, v in cfg["split"].items() if k != "_target_"}, "rows": _asked_rows(plan.windows, folds),
             **({"conformal": cfg["evaluate"]["conformal"]} if cfg["evaluate"].get("conformal") is not None else {}),
         },
     }  # fmt: skip
+
+
+def _content(cfg: Mapping[str, Any], windows: Windows) -> str:
+    """Return a hash of which data these are, however they are prepared and wherever they lie."""
+    asked = {k: v for k, v in (cfg.get("data") or {}).items() if k != "root"}
+    return store.key(asked or windows.key)[:16]
 
 
 # What makes two pipelines one, on whatever data.

@@ -105,8 +105,10 @@ class Worker:
                 return Finished(job.new_decoder.name, self._refit(job) if job.refit else self._score(job))
         except Exception as error:
             where = "the refit on all rows" if job.refit else f"fold {job.fold.name}"
-            reason = f"{job.new_decoder.name}, {where}: {error}"
-            return Failed(job.new_decoder.name, type(error).__name__, reason, isinstance(error, CorticodeError), traceback.format_exc())
+            kind, ours, said = type(error).__name__, isinstance(error, CorticodeError), str(error)
+            if not ours and getattr(job.new_decoder, "is_own", False):
+                kind, ours, said = "CorticodeError", True, f"your model raised {kind}: {said} (CORTICODE_DEBUG=1 shows where)"
+            return Failed(job.new_decoder.name, kind, f"{job.new_decoder.name}, {where}: {said}", ours, traceback.format_exc())
 
     def _score(self, job: Job) -> float | None:
         decoder = job.new_decoder(job.seed or 0)

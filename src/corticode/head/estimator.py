@@ -89,7 +89,10 @@ class Estimator(Head):
         if self.is_regressor:
             return np.asarray(self.fitted.predict(X), dtype=float).reshape(len(X), -1)
         if hasattr(self.fitted, "predict_proba"):
-            return spread(np.asarray(self.fitted.predict_proba(X)), self.classes_, self.n_outputs_)
+            p = np.asarray(self.fitted.predict_proba(X))
+            if p.dtype != np.float64:  # coarse numbers that sum to nearly one
+                p = p.astype(float) / p.sum(axis=1, keepdims=True, dtype=float)
+            return spread(p, self.classes_, self.n_outputs_)
         return self._decisions(X)
 
     def _decisions(self, X: np.ndarray) -> np.ndarray:
