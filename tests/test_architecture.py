@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "corticode"
 # Lower floors know nothing of higher ones. A room is a folder or a file of the package.
 FLOORS = {
     "errors": 0, "state": 0, "store": 0, "progress": 0, "engine": 1, "energy": 1,
-    "space": 1, "predictions": 1, "rows": 1,
-    "recording": 2, "arrays": 2, "windows": 2, "weights": 2,
+    "space": 1, "rows": 1,
+    "recording": 2, "arrays": 2, "windows": 2, "predictions": 2, "weights": 2,
     "layer": 3, "metric": 3, "split": 3, "stimulus": 3, "augment": 3, "report": 3, "catalogue": 3,
     "data": 4, "prepare": 4, "tokenizer": 4, "encoder": 4, "head": 4, "objective": 4, "align": 4,
     "train": 5, "task": 5,
@@ -29,7 +29,7 @@ FLOORS = {
 
 # Pairs on one floor that may see each other, in this direction only.
 BESIDE = {
-    ("store", "errors"), ("space", "errors"), ("arrays", "recording"), ("windows", "arrays"), ("encoder", "tokenizer"), ("adapt", "train"), ("experiment", "outputs"),
+    ("store", "errors"), ("space", "errors"), ("arrays", "recording"), ("windows", "arrays"), ("predictions", "windows"), ("encoder", "tokenizer"), ("adapt", "train"), ("experiment", "outputs"),
     ("experiment", "compose"), ("catalogue", "store"),
 }  # fmt: skip
 

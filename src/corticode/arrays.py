@@ -154,13 +154,32 @@ def _target(y: Sequence | None, n: int) -> tuple[dict[str, Any], dict[str, list[
     return {"event": [str(label) for label in y]}, {"event": [str(label) for label in np.unique(y)]}
 
 
+def _numbered(trial: pd.Series) -> np.ndarray:
+    """Return trials as numbers: names that are none are counted in order of first appearance.
+
+    Raises
+    ------
+    BrokenDataError
+        A window without a trial.
+    """
+    missing = np.flatnonzero(trial.isna())
+    if len(missing):
+        raise BrokenDataError(
+            f"meta has no trial for {len(missing)} of {len(trial)} windows, the first is window {missing[0]}: give each window the number or the name of "
+            "its trial, or leave the column out where every window is a trial of its own"
+        )
+    try:
+        return pd.to_numeric(trial).to_numpy()
+    except (ValueError, TypeError):
+        return pd.factorize(trial)[0]
+
+
 def _placed(table: pd.DataFrame, seconds: float) -> pd.DataFrame:
     """Return the table with recording, trial and onset_s, where it has none: rows stand in the order in which they were recorded."""
     who = [c for c in ("subject", "session", "run") if table[c].astype(str).ne("").any()]
     if "recording" not in table:
         table["recording"] = table[who].astype(str).agg("_".join, axis=1) if len(table) else ""
-    if "trial" not in table:
-        table["trial"] = np.arange(len(table))
+    table["trial"] = _numbered(table["trial"]) if "trial" in table else np.arange(len(table))
     if "onset_s" not in table:
         table["onset_s"] = table.groupby("recording").cumcount() * seconds if len(table) else 0.0
     return table

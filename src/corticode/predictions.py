@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.errors import SentenceError
+from corticode.windows import PERSON, RECORDING, TRIAL
 
 KINDS = ("probability", "decision", "value", "embedding", "image", "volume", "text")
 
@@ -111,12 +112,7 @@ class Predictions:
         return table
 
 
-_COARSER = {
-    "trial": ["dataset", "subject", "session", "run", "recording", "trial"],
-    "recording": ["dataset", "subject", "session", "run", "recording"],
-    "subject": ["dataset", "subject"],
-    "stimulus": ["dataset", "subject", "stimulus"],
-}
+_COARSER = {"trial": TRIAL, "recording": RECORDING, "subject": PERSON, "stimulus": (*PERSON, "stimulus")}
 
 
 def units(meta: pd.DataFrame, y: np.ndarray, unit: str) -> np.ndarray:
@@ -127,7 +123,7 @@ def units(meta: pd.DataFrame, y: np.ndarray, unit: str) -> np.ndarray:
     SentenceError
         The truth differs inside a unit.
     """
-    number, names = pd.factorize(meta[_COARSER[unit]].astype(str).agg("\x1f".join, axis=1))
+    number, names = pd.factorize(meta[list(_COARSER[unit])].astype(str).agg("\x1f".join, axis=1))
     first = np.unique(number, return_index=True)[1]
     differs = np.flatnonzero(np.asarray(y) != np.asarray(y)[first][number])
     if len(differs):

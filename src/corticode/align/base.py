@@ -13,13 +13,10 @@ import pandas as pd
 from corticode.errors import SentenceError
 from corticode.layer import spd
 from corticode.state import Stateful
+from corticode.windows import PERSON, RECORDING, SESSION
 
 # what tells one domain from another
-_COLUMNS = {
-    "subject": ["dataset", "subject"],
-    "session": ["dataset", "subject", "session"],
-    "recording": ["dataset", "subject", "session", "run", "recording"],
-}
+_COLUMNS = {"subject": PERSON, "session": SESSION, "recording": RECORDING}
 
 
 class Align(Stateful):

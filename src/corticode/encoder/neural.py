@@ -13,6 +13,7 @@ from corticode.encoder.base import Encoder
 from corticode.errors import SentenceError
 from corticode.layer.stateful import StatefulModule
 from corticode.space import Space
+from corticode.windows import PERSON, RECORDING, SESSION
 
 
 class NeuralEncoder(StatefulModule, Encoder):
@@ -106,11 +107,7 @@ class NeuralEncoder(StatefulModule, Encoder):
         return np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
 
 
-_DOMAINS = {
-    "subject": ["dataset", "subject"],
-    "session": ["dataset", "subject", "session"],
-    "recording": ["dataset", "subject", "session", "run", "recording"],
-}
+_DOMAINS = {"subject": PERSON, "session": SESSION, "recording": RECORDING}
 
 
 def domain_codes(meta: pd.DataFrame, by: str) -> np.ndarray:

@@ -74,6 +74,8 @@ def seen(fold: Fold, meta: pd.DataFrame, aligned: bool) -> str:
     if not given:  # a fold of one's own
         given = [f"{len(fold.calibrate)} labelled"] if len(fold.calibrate) else []
         given += [fold.unlabelled] if fold.unlabelled else []
+    if not aligned:  # what nobody aligns by was not seen
+        given = [word for word in given if word != "transductive"]
     if aligned and not fold.unlabelled and "trialwise" not in given:
         given.append("online")
     return " + ".join([*words, *given]) or "none"

@@ -29,8 +29,8 @@ class Split(Stateful):
     ----------
     shots : int or float
         Labelled windows given to `calibrate`, the earliest first: a whole number per class of each target person (of a factor
-        to regress: windows); a share between 0 and 1 of each of their sessions, classes as they come. Windows between them
-        that are not needed are still tested.
+        to regress: windows); a share between 0 and 1 of each of their sessions, classes as they come. Tested is what comes
+        after the last of them: windows between them serve neither.
 
     Attributes
     ----------
@@ -108,6 +108,7 @@ class Split(Stateful):
     def _fold(self, cut: _Cut, fit: np.ndarray, target: np.ndarray, name: str, access: str, n_align: float) -> Fold:
         """Return the fold; of the target (in time order), the first windows may go to calibration and alignment."""
         calibrate, test = _first_shots(cut, target, self.shots, name)
+        self._note_lost(cut.meta, target, test, f"fold {name}: split.shots={self.shots:g}")
         given = [_said(self.shots, "labelled", f"{len(calibrate)} labelled")] if len(calibrate) else []
         align = _NONE
         if access == "all":
@@ -116,13 +117,17 @@ class Split(Stateful):
         elif access == "trialwise":
             given.append("trialwise")
         elif access == "calibration":
-            before = set(cut.meta["subject"].iloc[test])
+            before = test
             align, test = _first_rows(cut, test, n_align, name)
+            self._note_lost(cut.meta, before, test, f"fold {name}: align.n_align={n_align:g}")
             given.append(_said(n_align, "unlabelled", "unlabelled calibration"))
-            lost = sorted(before - set(cut.meta["subject"].iloc[test]), key=natural)
-            if lost:
-                self.notes.append(f"fold {name}: align.n_align={n_align:g} leaves no window to test of {', '.join(lost)}")
         return Fold(fit, test, name, align, calibrate, self.unseen, self.past, self.size(name), tuple(given))
+
+    def _note_lost(self, meta: pd.DataFrame, before: np.ndarray, test: np.ndarray, what: str) -> None:
+        """Say whom a calibration leaves without a window to test."""
+        lost = sorted(set(meta["subject"].iloc[before]) - set(meta["subject"].iloc[test]), key=natural)
+        if lost:
+            self.notes.append(f"{what} leaves no window to test of {', '.join(lost)}")
 
 
 class _Cut:
@@ -154,15 +159,16 @@ def _first_shots(cut: _Cut, target: np.ndarray, shots: float, name: str) -> tupl
     """Part the target (in time order) into labelled calibration and test."""
     if not shots:
         return _NONE, target
-    calibrate = np.concatenate(
-        [_share(mine, shots) for mine in _groups(cut.meta, target, SESSION)]
-        if shots < 1
-        else [first for mine in _groups(cut.meta, target, PERSON) for first in _per_class(cut, mine, shots, name)]
-    )
-    test = cut.clear_of(target, calibrate)
+    parts, rest = [], []
+    for mine in _groups(cut.meta, target, SESSION if shots < 1 else PERSON):
+        parts.append(_share(mine, shots) if shots < 1 else np.concatenate([*_per_class(cut, mine, shots, name)]))
+        rest.append(mine[np.flatnonzero(np.isin(mine, parts[-1])).max() + 1 :])
+    calibrate = np.concatenate(parts)
+    test = cut.clear_of(np.concatenate(rest), calibrate)
     if not len(test):
         raise SentenceError(
-            f"fold {name}: split.shots={shots:g} leaves no window to test (a trial, or a recording of overlapping windows, stays whole)"
+            f"fold {name}: split.shots={shots:g} leaves no window to test: the last one given comes too late (a trial, or a recording of "
+            "overlapping windows, stays whole); give fewer, or a share of each session whatever its classes, split.shots=0.2"
         )
     return np.sort(calibrate), test
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from corticode.errors import SentenceError
 from corticode.split.base import Split, people
+from corticode.split.rows import refuse_unclear_order
 
 ORDERS = ("past_to_future", "all")
 
@@ -27,7 +28,8 @@ class CrossSession(Split):
     Raises
     ------
     SentenceError
-        Nobody has two sessions. People with one session are left out, and `notes` says so.
+        Nobody has two sessions (people with one are left out, and `notes` says so); or sessions stand in another order than their
+        names sort, so that the past is unclear.
     """
 
     unseen = "session"
@@ -47,7 +49,7 @@ class CrossSession(Split):
             if len(sessions) < 2:
                 alone.append(person)
             if self.order == "past_to_future":
-                _refuse_unclear_order(meta, person, mine, sessions)
+                refuse_unclear_order(meta, mine, ("session",), f"sessions of {person}", "split.order=all")
             for i, rows in enumerate(sessions):
                 others = sessions[:i] if self.order == "past_to_future" else sessions[:i] + sessions[i + 1 :]
                 if others:
@@ -58,21 +60,3 @@ class CrossSession(Split):
             )
         if alone:
             self.notes.append(f"{len(alone)} people have one session only and are left out: {', '.join(alone)}")
-
-
-def _refuse_unclear_order(meta: pd.DataFrame, person: str, mine: np.ndarray, sessions: list[np.ndarray]) -> None:
-    """Refuse sessions whose names sort otherwise than they stand in the data: the past might be the future.
-
-    Raises
-    ------
-    SentenceError
-    """
-    by_name = [str(meta["session"].iloc[rows[0]]) for rows in sessions]
-    names = meta["session"].iloc[np.sort(mine)].astype(str).to_numpy()
-    as_given = list(names[np.r_[True, names[1:] != names[:-1]]])
-    # rows that go to and fro between sessions stand in no order of time
-    if by_name != as_given and len(as_given) == len(by_name):
-        raise SentenceError(
-            f"the sessions of {person} stand in the order {', '.join(as_given)} in the data and {', '.join(by_name)} by name, so the past is unclear: "
-            "rename them so that both agree (1_pre, 2_post), or use split.order=all"
-        )

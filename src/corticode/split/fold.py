@@ -30,7 +30,8 @@ class Fold:
         What the split promises never to have met in `fit`: the 'subject', 'session', 'site' or 'dataset' of the test rows, or
         their 'trial's only. The guard holds it to that.
     past : bool
-        A further promise: what of a test person's is in `fit` was recorded before.
+        A further promise: what of a test person's is learned from (fit, calibrate, and align unless it is the test itself) was
+        recorded before.
     size : int or None
         Of a learning curve: how many people or trials are learned from.
     given : tuple of str

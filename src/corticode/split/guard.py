@@ -16,7 +16,7 @@ import pandas as pd
 from corticode.errors import GuardError, SentenceError
 from corticode.split.fold import Fold
 from corticode.split.rows import PERSON, RECORDING, SESSION, TRIAL, Spans, codes, said
-from corticode.split.twin import twins
+from corticode.split.twin import stretches, twins
 from corticode.windows import Windows
 
 # What a split may promise never to have met: the columns in which fit and test then have nothing in common.
@@ -39,9 +39,9 @@ def check_folds(windows: Windows, folds: Sequence[Fold], context: tuple[int, int
     ------
     GuardError
         What is learned from (fit, calibrate, and align unless it is the test itself) shares with test: a trial; samples of a
-        recording, through overlap or context; a signal under two names; a value of a column to be kept whole. Or fit holds what
-        the split promises not to: the test person, their session, their site, their data set, their future. Or a channel tells
-        the label. Names the first pair of rows.
+        recording, through overlap or context, said or not; a signal under two names; a value of a column to be kept whole. Or fit holds what
+        the split promises not to: the test person, their session, their site, their data set, or anything learned from is their
+        future. Or a channel tells the label. Names the first pair of rows.
     """
     meta = windows.meta
     known = _Known(windows, context)
@@ -56,10 +56,11 @@ def check_folds(windows: Windows, folds: Sequence[Fold], context: tuple[int, int
         if known.spans is not None:
             check_spans(meta, known.spans, learned, fold.test, fold.name)
         _refuse_shared(meta, known.twin, learned, fold.test, fold.name, "hold the same signal", "one is a copy of the other: remove one")
+        _refuse_stretches(meta, known, learned, fold)
         for column, value in known.whole.items():
             what, cure = f"share a {column} that the target is made of", f"keep it whole with split=kfold split.by={column}"
             _refuse_shared(meta, value, learned, fold.test, fold.name, what, cure)
-        _check_promises(meta, known, fold)
+        _check_promises(meta, known, fold, learned)
 
 
 def check_fold(windows: Windows, fold: Fold, context: tuple[int, int] = (0, 0)) -> None:
@@ -79,12 +80,11 @@ class _Known:
             )
         self.trial = codes(meta, TRIAL)
         self.spans = Spans.of(meta, windows.reach_s, context) if windows.info.get("overlap") or any(context) else None
-        self.twin = twins(windows)
+        self.twin, self.stretches = twins(windows), stretches(windows)
         # a window without a stimulus shares none
         own = -1 - np.arange(len(meta))
         self.whole = {column: np.where(meta[column].isna(), own, codes(meta, (column,))) for column in windows.info.get("whole", ())}
         self.groups = {name: codes(meta, columns) for name, columns in UNSEEN.items()}
-        self.person, self.when = codes(meta, PERSON), _moments(meta)
         check_channels(windows)
 
 
@@ -96,22 +96,37 @@ def _moments(meta: pd.DataFrame) -> np.ndarray:
     return place
 
 
-def _check_promises(meta: pd.DataFrame, known: _Known, fold: Fold) -> None:
+def _check_promises(meta: pd.DataFrame, known: _Known, fold: Fold, learned: np.ndarray) -> None:
     """Refuse a fold that met in fit what its split says it did not."""
     if fold.unseen not in known.groups:
         raise SentenceError(f"fold {fold.name}: unseen={fold.unseen} is unknown: pick one of {', '.join(UNSEEN)}")
     if fold.unseen != "trial":
         what = f"are of one {fold.unseen}, which this split promises to be new"
         _refuse_shared(meta, known.groups[fold.unseen], fold.fit, fold.test, fold.name, what, "learn from others")
-    if not fold.past:
-        return
-    for person in np.intersect1d(known.person[fold.fit], known.person[fold.test]):
-        fit, test = (rows[known.person[rows] == person] for rows in (fold.fit, fold.test))
-        late, early = fit[np.argmax(known.when[fit])], test[np.argmin(known.when[test])]
-        if known.when[late] > known.when[early]:
+    if fold.past:
+        check_past(meta, learned, fold.test, fold.name, "this split promises the past alone")
+
+
+def check_past(meta: pd.DataFrame, learned: np.ndarray, test: np.ndarray, name: str, why: str) -> None:
+    """Refuse a fold that learns from what was recorded after a test row of the same person.
+
+    Parameters
+    ----------
+    why : str
+        Who promised that, and what to do, for the message.
+
+    Raises
+    ------
+    GuardError
+    """
+    everybody, when = codes(meta, PERSON), _moments(meta)
+    for person in np.intersect1d(everybody[learned], everybody[test]):
+        mine, asked = (rows[everybody[rows] == person] for rows in (learned, test))
+        late, early = mine[np.argmax(when[mine])], asked[np.argmin(when[asked])]
+        if when[late] > when[early]:
             raise GuardError(
-                f"fold {fold.name}: row {late} ({said(meta, late)}) is learned from and was recorded after row {early} ({said(meta, early)}), "
-                "which is asked: this split promises the past alone"
+                f"fold {name}: row {late} ({said(meta, late)}) is learned from and was recorded after row {early} ({said(meta, early)}), "
+                f"which is asked: {why}"
             )
 
 
@@ -125,6 +140,22 @@ def _refuse_shared(meta: pd.DataFrame, value: np.ndarray, learned: np.ndarray, t
     raise GuardError(
         f"fold {name}: {n} of {len(test)} test rows and rows learned from {what}, the first are row {one} ({said(meta, one)}) and "
         f"row {other} ({said(meta, other)}): {cure}"
+    )
+
+
+def _refuse_stretches(meta: pd.DataFrame, known: _Known, learned: np.ndarray, fold: Fold) -> None:
+    """Refuse rows of both sides that hold the same samples somewhere."""
+    stretch, row = known.stretches
+    sides = [np.isin(row, side) for side in (learned, fold.test)]
+    both = np.intersect1d(stretch[sides[0]], stretch[sides[1]])
+    if not len(both):
+        return
+    one, other = (row[side][np.argmax(stretch[side] == both[0])] for side in sides)
+    n = len(np.unique(row[sides[1] & np.isin(stretch, both)]))
+    raise GuardError(
+        f"fold {fold.name}: at least {n} of {len(fold.test)} test rows hold stretches of signal that stand in rows learned from as well, the first are row "
+        f"{one} ({said(meta, one)}) and row {other} ({said(meta, other)}): where one recording has two names, remove one; where windows overlap, say "
+        "when they were recorded (meta onset_s, in one recording) or overlap=True"
     )
 
 
@@ -199,7 +230,7 @@ def check_classes(y: np.ndarray, fit: np.ndarray, name: str) -> None:
 
 
 def check_channels(windows: Windows) -> None:
-    """Refuse a channel that tells the label: a trigger line among the electrodes holds one value per class.
+    """Refuse a channel that tells the label: a trigger line among the electrodes holds a value of its own for a class.
 
     Raises
     ------
@@ -217,20 +248,28 @@ def check_channels(windows: Windows) -> None:
             _, X, _ = next(windows[where].parts())
             if len(_tellers(X[:, [channel]], y[where])):
                 raise GuardError(
-                    f"channel {space.names[channel]} holds one value per class in all {len(where)} windows: it is a trigger line and tells the "
-                    "answer; leave it out with prepare.pick.channels="
+                    f"channel {space.names[channel]} holds a value of its own for a class in all {len(where)} windows: it is a trigger line and tells "
+                    "the answer; leave it out with prepare.pick.channels="
                 )
 
 
 def _tellers(X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the channels whose first sample, or mean, is one number per class and tells classes apart."""
-    labels = np.unique(y)
+    """Return the channels that tell a class: some sample of theirs, or the mean, is far from all other classes in every window of one.
+
+    Far is twenty times what it varies inside classes; a million times where windows are so few that chance would do it.
+    """
+    labels, counts = np.unique(y, return_counts=True)
     if len(labels) < 2 or len(y) < 2 * len(labels):
         return np.arange(0)
+    far = 20 if len(y) - len(labels) >= 12 else 1e6
+    values = np.concatenate([X.mean(axis=2, dtype=np.float64, keepdims=True), X], axis=2)
+    low, high = (np.stack([reach(values[y == label], axis=0) for label in labels[counts > 1]]) for reach in (np.min, np.max))
+    inside = (high - low).max(axis=0)
     found = np.zeros(X.shape[1], dtype=bool)
-    for values in (X.mean(axis=2, dtype=np.float64), X[:, :, X.shape[2] // 2].astype(np.float64)):
-        centre = np.stack([values[y == label].mean(axis=0) for label in labels])
-        inside = np.max([np.ptp(values[y == label], axis=0) for label in labels], axis=0)
-        apart = np.min(np.diff(np.sort(centre, axis=0), axis=0), axis=0)
-        found |= (apart > 0) & (inside < 1e-6 * apart)
+    for label in labels[counts > 1]:
+        mine, others = values[y == label], values[y != label]
+        # the nearest window of another class, on either side; one in between has no distance
+        below, above = mine.min(axis=0) - others, others - mine.max(axis=0)
+        gap = np.maximum(below, above).min(axis=0)
+        found |= ((gap > 0) & (gap > far * inside)).any(axis=1)
     return np.flatnonzero(found)

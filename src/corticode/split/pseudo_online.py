@@ -9,6 +9,7 @@ import pandas as pd
 
 from corticode.errors import SentenceError
 from corticode.split.base import SESSION, TRIAL, Split, codes, in_time, people
+from corticode.split.rows import refuse_unclear_order
 
 
 class PseudoOnline(Split):
@@ -31,7 +32,7 @@ class PseudoOnline(Split):
     Raises
     ------
     SentenceError
-        A session has no later run (or trial) left to be asked.
+        A session has no later run (or trial) left to be asked; or its runs stand in another order than their names sort.
 
     Source
     ------
@@ -54,6 +55,7 @@ class PseudoOnline(Split):
         """Give (person/session, the past, the future)."""
         trial = codes(meta, TRIAL)
         for name, rows in people(meta, SESSION):
+            refuse_unclear_order(meta, rows, ("run", "recording"), f"runs of {name}", "split=within_session")
             rows = in_time(meta, rows)
             runs = [rows[mine] for _, mine in people(meta.iloc[rows].reset_index(drop=True), ("run", "recording"))]
             # pieces in order of time: runs, or the trials of the only one

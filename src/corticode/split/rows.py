@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from corticode.windows import natural
+from corticode.errors import SentenceError
+from corticode.windows import PERSON, RECORDING, SESSION, TRIAL, natural
 
-PERSON = ("dataset", "subject")
-SESSION = (*PERSON, "session")
-RECORDING = (*SESSION, "run", "recording")
-TRIAL = (*RECORDING, "trial")
+__all__ = ["PERSON", "RECORDING", "SESSION", "TRIAL", "Spans", "codes", "in_time", "people", "refuse_unclear_order", "said"]
 
 # Onsets are seconds in floating point: windows that touch within a microsecond do not overlap.
 _SLACK_S = 1e-6
@@ -50,6 +48,39 @@ def people(meta: pd.DataFrame, columns: Sequence[str] = PERSON) -> list[tuple[st
     telling = [c for c in columns if meta[c].nunique() > 1] or [columns[-1]]
     groups = np.split(order, edges) if len(meta) else []
     return [("/".join(str(meta[c].iloc[rows[0]]) for c in telling), rows) for rows in groups]
+
+
+def refuse_unclear_order(meta: pd.DataFrame, rows: np.ndarray, columns: Sequence[str], what: str, cure: str) -> None:
+    """Refuse parts (sessions, runs) whose names sort otherwise than they stand in the data: the past might be the future.
+
+    Parameters
+    ----------
+    rows : int array
+        Of one person, or one session.
+    columns : sequence of str
+        What names a part, the coarsest first.
+    what : str
+        'sessions of S1', for the message.
+    cure : str
+        What else can be done than to rename them.
+
+    Raises
+    ------
+    SentenceError
+    """
+    part = meta.iloc[np.sort(rows)].reset_index(drop=True)
+    number = codes(part, columns)
+    begins = np.flatnonzero(np.r_[True, number[1:] != number[:-1]])
+    # rows that go to and fro between parts stand in no order of time
+    if len(begins) != len(np.unique(number)) or (np.diff(number[begins]) > 0).all():
+        return
+    telling = next((c for c in columns if part[c].iloc[begins].nunique() == len(begins)), columns[-1])
+    as_given = part[telling].iloc[begins].astype(str).to_numpy()
+    by_name = as_given[np.argsort(number[begins])]
+    raise SentenceError(
+        f"the {what} stand in the order {', '.join(as_given)} in the data and {', '.join(by_name)} by name, so the past is unclear: "
+        f"rename them so that both agree (1_pre, 2_post), or use {cure}"
+    )
 
 
 # -- samples ------------------------------------------------------------------------------------------------------

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-_PERSON = ["dataset", "subject"]
-_RECORDING = [*_PERSON, "session", "run", "recording"]
-_TRIAL = [*_RECORDING, "trial"]
+from corticode.windows import PERSON, RECORDING, TRIAL
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def exchange(y: np.ndarray, meta: pd.DataFrame) -> Exchange:
         Identity columns.
     """
     y = np.asarray(y)
-    person, recording, trial = (_number(meta, columns) for columns in (_PERSON, _RECORDING, _TRIAL))
+    person, recording, trial = (_number(meta, columns) for columns in (PERSON, RECORDING, TRIAL))
     dataset = _number(meta, ["dataset"])
     variety = pd.Series(y).groupby(person).nunique()
     if variety.max() == 1:
