@@ -203,6 +203,11 @@ def planted_people(seed: int) -> Iterator[Case]:
     subject = f"S{1 + seed}"
     mine, others = of(windows, subject=subject), np.setdiff1d(np.arange(len(windows)), of(windows, subject=subject))
     yield one("the test person in a split across people", windows, np.r_[others, mine[: 1 + seed]], mine[12:], unseen="subject")
+    given = np.r_[mine[:3], mine[20 + seed]]
+    yield one(
+        "labelled windows of the target recorded after those asked",
+        windows, others, np.setdiff1d(mine, given), calibrate=given, unseen="subject", past=True,
+    )  # fmt: skip
     later = of(windows, subject=subject, session="1")
     yield one(
         "the test session in a split across sessions",
@@ -250,11 +255,38 @@ def planted_copies(seed: int) -> Iterator[Case]:
     for kind, change in changes.items():
         case = copied(change)
         yield Case(kind, case.windows, case.parts)
+    yield from planted_stretches(seed)
     windows = recorded(seed)
     more = Windows.concatenate([windows, windows[of(windows, subject="S4")[: 3 + seed]]])
     more.meta.loc[len(windows) :, ["subject", "trial"]] = ["S5", 90 + seed]
     fit = np.setdiff1d(np.arange(len(more)), of(more, subject="S4"))
     yield one("windows repeated before the split (oversampling)", more, fit, of(more, subject="S4"), unseen="subject")
+
+
+def planted_stretches(seed: int) -> Iterator[Case]:
+    """One signal under two names, cut elsewhere; windows that overlap and do not say so."""
+    later = recorded(seed, step_s=1.0 / SFREQ, n_sessions=1, n_trials=96, n_subjects=2)  # a window at every sample
+    first, last = of(later, subject="S1"), of(later, subject="S2")
+    rows = np.r_[first[::32], last[::32], first[1 + seed :: 32]]
+    for kind, order in (
+        ("a recording under two names, cues some samples later", slice(None)),
+        ("the same, channels in another order", [3, 0, 5, 2, 1, 4]),
+    ):
+        X = np.array(later.X)[rows]
+        X[6:] = X[6:][:, order]
+        yield one(kind, told(X, subject=np.repeat(["S1", "S2", "S3"], 3)), np.arange(6), np.arange(6, 9), unseen="subject")
+    X = np.array(later.X)[first[:: 8 * (1 + seed)]]
+    meta = {"recording": [f"window{i}" for i in range(len(X))], "onset_s": np.arange(len(X)) * (1 + seed) / 8}
+    half = np.arange(len(X)) % 2 == 0
+    for kind, columns in (("overlapping windows that do not say so", {}), ("overlapping windows, each a recording of its own", meta)):
+        yield one(kind, told(X, **columns), np.flatnonzero(half), np.flatnonzero(~half))
+
+
+def told(X: np.ndarray, **columns: Any) -> Windows:
+    """Return somebody's own windows, of two classes in turn, with what their table says."""
+    y = np.arange(len(X)) % 2
+    who = {"site": "", "session": "", "subject": "S1", **columns}
+    return Windows.from_arrays(X, np.array(["left", "right"])[y], sfreq=SFREQ, meta=pd.DataFrame(who, index=range(len(X)))).with_y(y)
 
 
 def planted_answers(seed: int) -> Iterator[Case]:
@@ -263,11 +295,19 @@ def planted_answers(seed: int) -> Iterator[Case]:
     windows.info["whole"] = ["stimulus"]
     test = of(windows, subject="S1", stimulus=[f"image{i}" for i in range(1 + seed)])
     yield one("a stimulus that the target is made of", windows, of(windows, subject=["S2", "S3", "S4"]), test, unseen="subject")
-    told = recorded(seed)
-    X = np.array(told.X)
-    X[:, seed] = (5.0 + 3 * told.y)[:, None]
-    again = Windows.from_arrays(X, list(told.meta["event"]), sfreq=SFREQ, meta=told.meta.drop(columns="event")).with_y(told.y)
-    yield one("a trigger line among the channels", again, of(again, subject=["S2", "S3", "S4"]), of(again, subject="S1"), unseen="subject")
+    lines = {
+        "a trigger line among the channels": lambda X, y: 5.0 + 3 * y + 0 * X,
+        "a trigger line with 0.1 % of noise": lambda X, y: 100 * y + 0.01 * X,
+        "a trigger line that marks one of three classes": lambda X, y: 100.0 * (y == 1) + 0 * X,
+        "a marker in the first sample": lambda X, y: X + (100 * y - X) * (np.arange(X.shape[1]) == 0),
+    }
+    for kind, line in lines.items():
+        mine = recorded(seed)
+        y = np.arange(len(mine)) % 3 if "three" in kind else mine.y
+        X = np.array(mine.X)
+        X[:, seed] = line(X[:, seed], y[:, None])
+        again = Windows.from_arrays(X, list(mine.meta["event"]), sfreq=SFREQ, meta=mine.meta.drop(columns="event")).with_y(y)
+        yield one(kind, again, of(again, subject=["S2", "S3", "S4"]), of(again, subject="S1"), unseen="subject")
 
 
 class Remembering(Step):
@@ -317,7 +357,7 @@ def split_by(kind: str, split: Split, windows: Windows, **how: Any) -> Case:
 
 
 def clean() -> Iterator[Case]:
-    """Give 24 splits with nothing wrong, some of which look as if there were."""
+    """Give 26 splits with nothing wrong, some of which look as if there were."""
     windows, sliding, several = recorded(), recorded(step_s=0.5), recorded(per_trial=3)
     yield split_by("leave one person out", LOSO(), windows)
     yield split_by("leave one person out, overlapping windows", LOSO(), sliding)
@@ -346,18 +386,19 @@ def clean() -> Iterator[Case]:
     yield split_by("folds of stimuli", KFold(n_folds=3, by="stimulus"), stimuli)
     yield split_by("slow signals, neighbours much alike", WithinSession(n_folds=3), recorded(smooth=40))
     yield split_by("mains hum far above the signal", LOSO(), humming())
+    yield split_by("mains hum four hundred times the signal", WithinSession(n_folds=3), humming(400.0, signal=0.1))
+    yield split_by("one open electrode, 10 mV of mains", WithinSession(n_folds=3), humming(10000.0, channels=slice(5, 6)))
     mine = of(windows, subject="S1", session="0")
     yield one("context, with a gap as wide", windows, mine[:4], mine[7:], context=(2, 1))
 
 
-def humming() -> Windows:
-    """Return windows in which every channel is a 20 Hz hum of 50 µV in some phase, and 10 µV of signal."""
+def humming(size_uv: float = 50.0, channels: slice = slice(None), signal: float = 1.0) -> Windows:
+    """Return windows in which channels are a 20 Hz hum in some phase, and `signal` times 10 µV of signal."""
     windows = recorded()
     phase = np.random.default_rng(0).uniform(0, 2 * np.pi, (len(windows), 1, 1))
-    hum = 50 * np.sin(2 * np.pi * 20 * np.arange(windows.n_times) / SFREQ + phase)
-    return Windows.from_arrays(
-        np.array(windows.X) + hum, list(windows.meta["event"]), sfreq=SFREQ, meta=windows.meta.drop(columns="event")
-    ).with_y(windows.y)
+    X = signal * np.array(windows.X)
+    X[:, channels] += size_uv * np.sin(2 * np.pi * 20 * np.arange(windows.n_times) / SFREQ + phase)
+    return Windows.from_arrays(X, list(windows.meta["event"]), sfreq=SFREQ, meta=windows.meta.drop(columns="event")).with_y(windows.y)
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------
@@ -389,8 +430,8 @@ def main() -> None:
 
 Made by `python benchmarks/leaks.py`. leakfence is given all that its documentation asks for (subject, session, recording, sample
 range, paradigm, the samples for `check_duplicates`, `guard_fit` with the test rows' fingerprints) and has to be called by whoever made the
-split; ours is part of every run. Neither finds a copy whose windows are cut some samples later, nor one that went through
-another filter or another rate."""
+split; ours is part of every run. Neither finds a copy whose windows are cut some samples later and that went through another filter,
+another reference or another rate, or has noise added: nothing in it is equal any more."""
     keep("leaks", f"{text}\n\n{made_with('leakfence')}")
 
 

@@ -254,3 +254,12 @@ def test_from_arrays_takes_values_and_further_columns():
 def test_from_arrays_refuses_what_is_no_signal(bad):
     with pytest.raises(BrokenDataError):
         Windows.from_arrays(bad, sfreq=100)
+
+
+def test_trials_have_numbers_or_names_and_every_window_has_one():
+    X = 10 * np.random.default_rng(0).standard_normal((4, 2, 64))
+    named = Windows.from_arrays(X, sfreq=64, meta=pd.DataFrame({"trial": ["t7", "t7", "a", "t7"]}))
+    assert list(named.meta["trial"]) == [0, 0, 1, 0]
+    assert list(Windows.from_arrays(X, sfreq=64, meta=pd.DataFrame({"trial": ["3", "3", "10", "2"]})).meta["trial"]) == [3, 3, 10, 2]
+    with pytest.raises(BrokenDataError, match="no trial for 1 of 4 windows, the first is window 2"):
+        Windows.from_arrays(X, sfreq=64, meta=pd.DataFrame({"trial": [0, 1, np.nan, 1]}))

@@ -62,6 +62,11 @@ def test_words_of_other_protocols(table):
     assert seen(fold, meta, True) == "unlabelled calibration"
 
 
+def test_what_nobody_aligns_by_was_not_seen(table):
+    (fold, *_) = LOSO().folds(*table(), access="all")
+    assert seen(fold, table()[0], False) == "none" and seen(fold, table()[0], True) == "transductive"
+
+
 @pytest.mark.parametrize("kind", [Euclidean, Riemannian])
 def test_aligners_take_a_share(kind):
     assert kind(n_align=0.2).n_align == 0.2 and kind(n_align=20).n_align == 20 and isinstance(kind(n_align=20.0).n_align, int)

@@ -93,6 +93,16 @@ def test_shots_are_counted_per_person_of_each_data_set():
     assert list(fold.calibrate) == [2, 3, 6, 7]
 
 
+def test_what_is_tested_comes_after_the_last_shot():
+    """A class that comes late: the windows before it are neither learned from nor asked."""
+    meta = tiny(subject=["1", "1", *"22222222"])
+    y = np.array([0, 1, 0, 0, 0, 0, 1, 0, 1, 0])
+    fold = Given([0, 1], range(2, 10), shots=1).folds(meta, y)[0]
+    assert list(fold.calibrate) == [2, 6] and list(fold.test) == [7, 8, 9]
+    with pytest.raises(SentenceError, match=r"split\.shots=2 leaves no window to test: the last one given comes too late"):
+        Given([0, 1], range(2, 9), shots=2).folds(meta, y)
+
+
 def test_natural_order():
     assert sorted(["S10", "S2", "S1", "", "2", "B"], key=natural) == ["", "2", "B", "S1", "S2", "S10"]
 

@@ -19,7 +19,7 @@ from corticode.split.guard import check_fold, check_folds
 from corticode.split.kfold import KFold
 from corticode.split.loso import LOSO
 from corticode.split.rows import Spans
-from corticode.split.twin import twins
+from corticode.split.twin import stretches, twins
 from corticode.task.classification import Classification
 from corticode.windows import Windows
 
@@ -48,7 +48,15 @@ REASONS = {
     "a recording under two names, rounded": "the same signal",
     "windows repeated before the split (oversampling)": "the same signal",
     "a stimulus that the target is made of": "share a stimulus",
+    "a recording under two names, cues some samples later": "stretches of signal",
+    "the same, channels in another order": "stretches of signal",
+    "overlapping windows that do not say so": "stretches of signal",
+    "overlapping windows, each a recording of its own": "stretches of signal",
+    "labelled windows of the target recorded after those asked": "promises the past alone",
     "a trigger line among the channels": "trigger line",
+    "a trigger line with 0.1 % of noise": "trigger line",
+    "a trigger line that marks one of three classes": "trigger line",
+    "a marker in the first sample": "trigger line",
     "a preparation fitted on all recordings": "changed its seen",
 }
 PLANTED, CLEAN = list(leaks.planted()), list(leaks.clean())
@@ -172,6 +180,29 @@ def test_what_falls_together_by_chance_is_no_copy():
     counts = np.random.default_rng(0).poisson(0.02, (200, 10, 8))
     assert len(set(twins(Windows.from_arrays(few, sfreq=64)))) == 500
     assert len(set(twins(Windows.from_arrays(counts, sfreq=64, kind="unit", unit="count")))) == 200
+
+
+def test_a_signal_that_stands_still_shares_no_stretch(tmp_path):
+    """Switched off, or clipped at both ends; and stretches are kept beside the arrays, for any choice of rows."""
+    rng = np.random.default_rng(0)
+    signal = 10 * rng.standard_normal((4, 700))
+    X = np.stack([signal[:, i * 64 : i * 64 + 64] for i in range(10)])
+    X[2:4, :, 20:50] = 0.0
+    X[4:6, :, 20:50] = 80.0 * (-1.0) ** np.arange(30)
+    X[6] = 50.0
+    assert len(stretches(Windows.from_arrays(X, sfreq=64))[0]) == 0
+    X[8, :, 30:] = X[1, ::-1, 10:44]
+    saved = Windows.from_arrays(X, sfreq=64).save(tmp_path / "windows")
+    assert set(stretches(saved)[1]) == {1, 8} and (tmp_path / "windows" / "stretches.npy").is_file()
+    assert set(stretches(saved[[8, 3, 1]])[1]) == {0, 2}
+
+
+def test_no_window_is_a_copy_by_way_of_a_third():
+    """Half the channels of the one in between are the first's, half the last's: neither is a copy of the other."""
+    X = 10 * np.random.default_rng(0).standard_normal((3, 6, 64))
+    X[1, :3] = X[0, :3]
+    X[1, 3:] = X[2, 3:]
+    assert len(set(twins(Windows.from_arrays(X, sfreq=64)))) == 3
 
 
 def test_a_session_filed_under_a_second_person_is_found(shared, tmp_path):

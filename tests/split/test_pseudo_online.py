@@ -34,6 +34,14 @@ def test_runs_before_are_learned_from(table):
         assert meta.loc[[*fold.fit, *fold.test], ["subject", "session"]].drop_duplicates().shape[0] == 1
 
 
+def test_runs_that_stand_otherwise_than_their_names_sort_are_refused():
+    meta, y = stream(n=30)
+    meta["run"] = np.repeat(["pre", "mid", "post"], 10)
+    with pytest.raises(SentenceError, match=r"runs of .* stand in the order pre, mid, post in the data and mid, post, pre by name"):
+        PseudoOnline().folds(meta, y)
+    assert len(PseudoOnline().folds(meta.assign(run=np.repeat(["1", "2", "10"], 10)), y)) == 1
+
+
 def test_windows_that_reach_over_the_cut_serve_neither():
     meta, y = stream()
     (fold,) = PseudoOnline().folds(meta, y, overlap=True, length_s=2.0)
