@@ -100,3 +100,39 @@ def make_run(folder, models, seeds=(None,), data="d", n_people=8, n_trials=40, s
 def run():
     """Return the function that writes a run folder."""
     return make_run
+
+
+def make_config(folder, **changes):
+    """Write config.yaml as a run does; keys are 'word__key__key'."""
+    import yaml
+
+    config = {
+        "seed": 0,
+        "task": {"_target_": "corticode.task.classification.Classification", "unit": "window"},
+        "prepare": {
+            "_target_": "corticode.prepare.base.Prepare",
+            "filter": {"_target_": "corticode.prepare.filter.BandPass", "low_hz": 4.0},
+        },
+        "align": {"_target_": "corticode.align.base.NoAlign", "by": "subject"},
+        "adapt": {"_target_": "corticode.adapt.full.Full", "temperature": False},
+        "model": {
+            "encoder": {"_target_": "corticode.encoder.csp.CSP", "n": 6},
+            "head": {"_target_": "corticode.head.lda.LDA", "shrinkage": "auto"},
+        },
+        "data": {"_target_": "corticode.data.d.D", "seed": 0, "subjects": None},
+        "choices": {"data": "d", "align": "none", "adapt": "full"},
+    }
+    for path, value in changes.items():
+        *above, key = path.split("__")
+        node = config
+        for one in above:
+            node = node[one]
+        node[key] = value
+    (Path(folder) / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+@pytest.fixture
+def config():
+    """Return the function that writes config.yaml into a run folder."""
+    return make_config

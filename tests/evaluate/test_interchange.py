@@ -77,3 +77,40 @@ def test_the_command_writes_one_metric(tmp_path, run, capsys):
     assert sorted(len(pd.read_csv(file)) for file in (tmp_path / "both").glob("moabb-*.csv")) == [8, 16]
     with pytest.raises(SentenceError, match="no metric is called"):
         main([str(tmp_path), "--moabb", "kapa"])
+
+
+def test_a_file_for_each_family_says_whose_it_is(tmp_path, run, capsys):
+    run(tmp_path / "0", {"mdm": 0.1})
+    run(tmp_path / "1", {"mdm": 0.1}, access="online")
+    assert main([str(tmp_path), "--moabb", "kappa"]) == 0
+    said = capsys.readouterr().out
+    for access in ("none", "online"):
+        [line] = [line for line in said.splitlines() if line.startswith("moabb-") and line.endswith(f": kappa of d, loso, access {access}")]
+        assert (tmp_path / line.partition(":")[0]).is_file()
+
+
+def test_models_without_answers_are_named(tmp_path, run, capsys):
+    run(tmp_path / "0", {"mdm": 0.1})
+    (run(tmp_path / "1", {"ts": 0.1}) / "predictions.parquet").unlink()
+    assert main([str(tmp_path), "--moabb", "kappa"]) == 0
+    assert f"ts: it is not in it, since {tmp_path / '1'} holds no predictions.parquet" in capsys.readouterr().out
+    assert set(pd.read_csv(tmp_path / "moabb.csv")["pipeline"]) == {"mdm"}
+
+
+def test_a_metric_that_no_session_has_and_one_that_is_unknown_are_told_apart(tmp_path, run):
+    settings = {
+        "n_people": 12,
+        "n_trials": 6,
+        "one_label": True,
+        "metric": "roc_auc",
+        "level": "pooled",
+        "unit": "subject",
+        "split": "kfold",
+    }
+    run(tmp_path / "0", {"mdm": 0.1}, **settings)
+    with pytest.raises(SentenceError, match=r"roc_auc is undefined in every single session.*its pooled roc_auc stands in leaderboard\.csv"):
+        main([str(tmp_path), "--moabb", "roc_auc"])
+    with pytest.raises(SentenceError, match="r2 is defined for answers of the kind value, and these are of the kind probability"):
+        main([str(tmp_path), "--moabb", "r2"])
+    with pytest.raises(SentenceError, match=r"^--moabb kapa: no metric is called 'kapa'"):
+        main([str(tmp_path), "--moabb", "kapa"])

@@ -253,9 +253,9 @@ def test_points_of_a_learning_curve_are_protocols_of_their_own(tmp_path, run):
     answers = pd.read_parquet(folder / "predictions.parquet")
     answers.assign(fold=answers["fold"].map(name)).to_parquet(folder / "predictions.parquet")
     board = collect(tmp_path)
-    assert [title for title in board.protocols["title"] if "learning_curve of" in title] == [
-        "d, learning_curve of 2, access none",
-        "d, learning_curve of 6, access none",
+    assert [title for title in board.protocols["title"] if "learning_curve" in title] == [
+        "d, learning_curve taught by 2 people, access none",
+        "d, learning_curve taught by 6 people, access none",
     ]
     assert board.scores["n"].eq(4).all() and board.scores["complete"].all()
     mine = scores[(scores["model"] == "mdm") & (scores["level"] == "subject") & (scores["metric"] == "balanced_accuracy")]
@@ -284,3 +284,118 @@ def test_errors_of_a_regression_are_better_when_smaller(tmp_path, run):
     assert board.best["maximum_pipeline"].item() == "ts" and board.ranks["pipeline"].iloc[0] == "ts"
     test = board.tests.squeeze()
     assert (test["difference"] > 0) == (test["first"] == "mdm") and (test["effect"] < 0) == (test["first"] == "mdm")
+
+
+def test_a_seed_without_a_finished_fold_counts_as_begun(tmp_path, run):
+    run(tmp_path / "0", {"eegnet": 0.1, "mdm": 0.1}, seeds=(0,), n_people=3)
+    nothing_done(run(tmp_path / "1", {"eegnet": 0.1}, seeds=(1,), n_people=3))
+    board = collect(tmp_path)
+    found = row(board, "eegnet")
+    assert (found["n_folds"], found["n_folds_expected"], found["complete"], found["ranked"]) == (3, 6, False, False)
+    assert "eegnet (3 of 6 folds)" in board.notes[0] and found["runs"].count(";") == 1
+    # a later run of that seed makes it whole
+    run(tmp_path / "2", {"eegnet": 0.1}, seeds=(1,), n_people=3)
+    found = row(collect(tmp_path), "eegnet")
+    assert (found["n_folds"], found["n_folds_expected"], found["complete"], found["ranked"]) == (6, 6, True, True)
+
+
+def nothing_done(folder):
+    """Make a run one of which no fold has ended yet."""
+    for name in ("scores.csv", "predictions.parquet"):
+        (folder / name).unlink()
+    summary = store.read_json(folder / "summary.json")
+    models = {name: {**facts, "n_folds": 0} for name, facts in summary["models"].items()}
+    protocol = {**summary["protocol"], "metric": None, "level": None, "access": ""}
+    return change(folder, models=models, n_folds=0, complete=False, protocol=protocol, protocol_hash=store.key(protocol)[:16])
+
+
+def test_each_seed_is_taken_from_the_run_that_has_most_of_it(tmp_path, run):
+    folder = run(tmp_path / "0", {"eegnet": 0.1}, seeds=(0, 1), n_people=6)
+    keep = lambda t: t[(t["seed"] == 0) | t["fold"].isin(["S1", ""])]  # noqa: E731
+    scores = pd.read_csv(folder / "scores.csv", keep_default_na=False)
+    keep(scores).to_csv(folder / "scores.csv", index=False)
+    models = store.read_json(folder / "summary.json")["models"]
+    models["eegnet"]["n_folds"] = 7
+    change(folder, models=models)
+    run(tmp_path / "1", {"eegnet": 0.1}, seeds=(1,), n_people=6)
+    found = row(collect(tmp_path), "eegnet")
+    assert (found["n_folds"], found["n_folds_expected"], found["complete"]) == (12, 12, True)
+
+
+def test_people_without_a_score_of_their_own_are_the_reason_that_is_given(tmp_path, run):
+    run(tmp_path / "0", {"mdm": 0.1})
+    folder = run(tmp_path / "1", {"ts": 0.1})
+    scores = pd.read_csv(folder / "scores.csv")
+    undefined = scores["subject"].isin(["S1", "S2"]) & (scores["metric"] == "balanced_accuracy")
+    scores[~undefined].to_csv(folder / "scores.csv", index=False)
+    board = collect(tmp_path)
+    assert "ts (scores for 6 of 8 people)" in board.notes[0]
+    assert not row(board, "ts")["ranked"]
+
+
+def curve(folder, points, **arguments):
+    """Make a run one of a learning curve: its folds were learned from so many people, in turn."""
+    for file, read, write_ in (
+        ("scores.csv", pd.read_csv, lambda t, p: t.to_csv(p, index=False)),
+        ("predictions.parquet", pd.read_parquet, lambda t, p: t.to_parquet(p)),
+    ):
+        table = read(folder / file)
+        number = table["fold"].str[1:].astype(float) - 1
+        size = [f"{points[int(i) % len(points)]}" if i == i else "" for i in number]
+        named = [f"S{int(i) // len(points) + 1}/{s}" if s else "" for i, s in zip(number, size, strict=True)]
+        write_(table.assign(fold=named), folder / file)
+    protocol = {**store.read_json(folder / "summary.json")["protocol"], "split_arguments": arguments}
+    return change(folder, protocol=protocol, protocol_hash=store.key(protocol)[:16])
+
+
+def test_a_point_of_a_learning_curve_has_its_own_seconds_and_words(tmp_path, run):
+    curve(run(tmp_path / "0", {"mdm": 0.1}, split="learning_curve"), (1, 8), of="trial")
+    curve(run(tmp_path / "1", {"mdm": 0.1}, split="learning_curve", data="e"), (1, 8), of="subject")
+    board = collect(tmp_path)
+    assert board.scores["seconds"].eq(4 * 0.5).all()  # half of the eight folds, half a second each
+    assert list(board.protocols["title"]) == [
+        "d, learning_curve taught by 1 trials per class, access none",
+        "d, learning_curve taught by 8 trials per class, access none",
+        "e, learning_curve taught by 1 person, access none",
+        "e, learning_curve taught by 8 people, access none",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [{"sizes": [1, 2, 4]}, {"sizes": None, "of": "subject"}])
+def test_an_interrupted_learning_curve_expects_all_folds_of_each_point(tmp_path, run, arguments):
+    """5 people at 1, 2 and 4 others are 15 folds; after the first two of them two points are known."""
+    curve(run(tmp_path / "0", {"mdm": 0.1}, split="learning_curve", n_people=15, folds=2), (1, 2), **arguments)
+    board = collect(tmp_path)
+    assert len(board.scores) == 2
+    assert board.scores["n_folds"].eq(1).all() and board.scores["n_folds_expected"].eq(5).all()
+    assert not board.scores["complete"].any()
+
+
+def test_a_seed_without_a_fold_counts_at_each_point_of_a_learning_curve(tmp_path, run):
+    curve(run(tmp_path / "0", {"net": 0.1}, split="learning_curve", seeds=(0,)), (1, 2))
+    folder = run(tmp_path / "1", {"net": 0.1}, split="learning_curve", seeds=(1,))
+    nothing_done(curve(folder, (1, 2)))
+    board = collect(tmp_path)
+    assert len(board.protocols) == 2
+    assert board.scores["n_folds"].eq(4).all() and board.scores["n_folds_expected"].eq(8).all()
+
+
+def test_an_empty_folder_is_named(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MissingDataError, match=f"no run lies below {tmp_path / 'empty'}: "):
+        main([str(tmp_path / "empty")])
+
+
+def test_a_board_of_a_few_hundred_runs_is_read_quickly_enough(tmp_path, run, config):
+    """No step may compare every run with every other: counted in calls, since time depends on the machine."""
+    from unittest import mock
+
+    from corticode.evaluate import runs
+
+    for i in range(12):
+        nothing_done(config(run(tmp_path / str(i), {"m": 0.1}, n_people=2, n_trials=4, pipeline=str(i)), model__encoder__n=i))
+    for i in range(12, 24):
+        config(run(tmp_path / str(i), {"m": 0.1}, n_people=2, n_trials=4, pipeline=str(i)), model__encoder__n=i)
+    with mock.patch.object(runs, "_asked", wraps=runs._asked) as asked:
+        assert len(collect(tmp_path).scores) == 24
+    assert asked.call_count == 24

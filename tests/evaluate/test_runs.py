@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.evaluate.runs import as_predictions, find, gather
+from corticode.evaluate.record import as_predictions
+from corticode.evaluate.runs import find, gather
 from corticode.predictions import Predictions
 
 

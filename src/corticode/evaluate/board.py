@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from corticode import store
+from corticode.evaluate.record import Failed
 from corticode.evaluate.runs import Candidate
 
 
@@ -20,6 +21,8 @@ class Board:
         See the columns of each in the file of the same name (`scores` is leaderboard.csv).
     refused : list of str
         Run folders that cannot take part, and why.
+    failed : list of Failed
+        Runs of which nothing came, with what was asked and the error.
     notes : list of str
     candidates : list of Candidate
     """
@@ -31,6 +34,7 @@ class Board:
     tests: pd.DataFrame
     ranks: pd.DataFrame
     refused: list[str] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list, repr=False)
 

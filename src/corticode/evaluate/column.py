@@ -13,7 +13,8 @@ from corticode.errors import SentenceError
 from corticode.evaluate.best import Best, nested_best
 from corticode.evaluate.comparison import PAIR_COLUMNS, RANK_COLUMNS, pairs, ranks
 from corticode.evaluate.pooled import nested_best_pooled, pairs_pooled
-from corticode.evaluate.runs import Candidate, seed_text, unit_names
+from corticode.evaluate.record import seed_text
+from corticode.evaluate.runs import Candidate, unit_names
 from corticode.evaluate.statistics import binomial_bound, binomial_interval, guesses, interval_over_units
 from corticode.metric.base import Metric, named
 from corticode.predictions import Predictions
@@ -22,7 +23,7 @@ from corticode.windows import natural
 
 SCORE_COLUMNS = (
     "protocol", "pipeline", "model", "config_hash", "deterministic", "n_seeds", "score", "sd", "sd_seeds", "n", "interval_low", "interval_high",
-    "chance", "chance_low", "chance_high", "chance_95", "p", "n_above", "ece", "brier", "itr", "samples", "channels", "seconds", "energy_kwh",
+    "chance", "chance_low", "chance_high", "chance_95", "p", "n_above", "ece", "brier", "itr", "coverage", "coverage_worst", "set_size", "samples", "channels", "seconds", "energy_kwh",
     "complete", "n_folds", "n_folds_expected", "ranked", "maximum", "chosen", "failures", "error", "prepare_sees", "selection", "align", "adapt", "runs",
 )  # fmt: skip
 BEST_COLUMNS = (
@@ -91,9 +92,16 @@ class Column:
         ranked = [name for name in self.table.columns if name in whole and self.table[name].notna().all()]
         left = [c for c in self.candidates if c.label not in ranked]
         if left and self.candidates:
-            said = ", ".join(f"{c.label} ({c.n_folds} of {c.n_folds_expected} folds)" for c in left)
+            said = ", ".join(f"{c.label} ({self._lacks(c)})" for c in left)
             self.notes.append(f"{self.protocol.get('data')}: left out of ranks and of the choice of the best: {said}")
         return ranked
+
+    def _lacks(self, c: Candidate) -> str:
+        """Say what keeps a candidate out: folds, or the score of some people whose folds have ended."""
+        if not c.complete or self.level == "pooled" or c.label not in self.table:
+            return f"{c.n_folds} of {c.n_folds_expected} folds"
+        there, units = self.table[c.label].notna().sum(), {"subject": "people", "site": "sites", "fold": "folds"}[self.level]
+        return f"scores for {there} of {len(self.table)} {units}"
 
     @property
     def n_people(self) -> int:
@@ -128,6 +136,9 @@ class Column:
         found: dict[str, list[Predictions]] = {}
         for candidate in self.candidates:
             pots = self.pots(candidate) if candidate.label in self._ranked else []
+            if not pots and candidate.label in self._ranked:
+                where = "; ".join(map(str, candidate.without_answers))
+                self.notes.append(f"{candidate.label} is compared with no other: {where} holds no predictions.parquet")
             if pots and self.truth is not None and all(len(p) == len(self.truth) and np.array_equal(p.y, self.truth.y) for p in pots):
                 found[candidate.label] = pots
         return found
@@ -199,7 +210,7 @@ class Column:
             "score": values.mean(), "sd": values.std(ddof=1) if len(values) > 1 else np.nan,
             "sd_seeds": by_seed.std(ddof=1) if len(by_seed) > 1 else np.nan,
             "n": self.n_people if self.level == "pooled" else len(values), "interval_low": low, "interval_high": high,
-            **self._chances(c, values), **{name: self._beside(c, name) for name in _BESIDE},
+            **self._chances(c, values), **{name: self._beside(c, name) for name in _BESIDE}, **_sets(c),
             "samples": _median(c.scores, "samples"), "channels": _median(c.scores, "channels"),
             "seconds": sum(float(p.facts.get("seconds") or 0) for p in parts), "energy_kwh": _energy(parts),
             "complete": c.complete, "n_folds": c.n_folds, "n_folds_expected": c.n_folds_expected, "ranked": c.label in self._ranked,
@@ -278,6 +289,17 @@ class Column:
                 chosen = self.nested is not None and self.nested.chosen.get(unit) == name
                 rows.append((self.id, name, unit, score, n[name].get(unit, np.nan), bound, chosen))
         return pd.DataFrame(rows, columns=list(PEOPLE_COLUMNS))
+
+
+def _sets(c: Candidate) -> dict[str, float]:
+    """Return what prediction sets came to: mean over its runs, and the person who was covered worst in any."""
+    found = [part.facts["conformal"] for part in c.parts if isinstance(part.facts.get("conformal"), Mapping)]
+    coverage, worst, size = ([float(one[key]) for one in found if one.get(key) is not None] for key in ("coverage", "worst", "size"))
+    return {
+        "coverage": float(np.mean(coverage)) if coverage else np.nan,
+        "coverage_worst": min(worst, default=np.nan),
+        "set_size": float(np.mean(size)) if size else np.nan,
+    }
 
 
 def _sorted(pot: Predictions) -> Predictions:

@@ -18,14 +18,13 @@ from corticode.errors import MissingDataError, SentenceError
 from corticode.evaluate.board import Board
 from corticode.evaluate.column import Column
 from corticode.evaluate.comparison import combined, ranks
-from corticode.evaluate.runs import Candidate, find, gather
+from corticode.evaluate.label import family_of, titles
+from corticode.evaluate.record import Damaged
+from corticode.evaluate.runs import Candidate, Found, find, gather
 
 PROTOCOL_COLUMNS = (
     "protocol", "title", "data", "task", "unit", "split", "split_arguments", "access", "metric", "level", "lower_is_better", "family", "n_pipelines",
 )  # fmt: skip
-
-# Protocols that agree in these may be combined over data sets.
-_FAMILY = ("split", "split_arguments", "size", "access", "metric", "level")
 
 
 def collect(folders: Path | str | Iterable[Path | str]) -> Board:
@@ -43,13 +42,22 @@ def collect(folders: Path | str | Iterable[Path | str]) -> Board:
     Raises
     ------
     MissingDataError
-        There is no run, or every run was refused.
+        There is no run, or every run failed or was refused.
     """
-    folders = [folders] if isinstance(folders, str | Path) else list(folders)
-    parts, refused = find(map(Path, folders))
-    if not parts:
-        raise MissingDataError(f"no run can take part: {'; '.join(refused)}")
-    candidates = gather(parts)
+    found = find(Path(folder) for folder in ([folders] if isinstance(folders, str | Path) else folders))
+    while found.parts:
+        try:
+            return _collected(found)
+        except Damaged as error:  # its answers, which are read last
+            found = found._replace(
+                parts=[part for part in found.parts if part.folder != error.folder], refused=[*found.refused, str(error)]
+            )
+    failed = [f"{one.folder}: {one.words} failed: {one.error}" for one in found.failed]
+    raise MissingDataError(f"no run can take part: {'; '.join([*failed, *found.refused])}")
+
+
+def _collected(found: Found) -> Board:
+    candidates = gather(found.parts)
     grouped: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         grouped.setdefault(candidate.protocol_hash, []).append(candidate)
@@ -59,7 +67,7 @@ def collect(folders: Path | str | Iterable[Path | str]) -> Board:
     board = Board(
         protocols, _stacked(column.scores() for column in columns), _stacked(column.best() for column in columns),
         _stacked(column.people() for column in columns), _stacked([*(column.tests() for column in columns), *tests]),
-        _stacked([*(column.ranks() for column in columns), *places]), refused, candidates=candidates,
+        _stacked([*(column.ranks() for column in columns), *places]), found.refused, found.failed, candidates=candidates,
     )  # fmt: skip
     board.notes = [*(note for column in columns for note in column.notes), *notes]
     return board
@@ -77,24 +85,12 @@ def _protocols(columns: Sequence[Column]) -> pd.DataFrame:
     for column in columns:
         plain = {name: column.protocol.get(name, "") for name in ("data", "task", "unit", "split", "access", "metric", "level")}
         arguments = store.canonical(column.protocol.get("split_arguments") or {})
-        family = store.key([column.protocol.get(name) for name in _FAMILY])[:8]
         rows.append({
             "protocol": column.id, "title": "", **plain, "split_arguments": arguments, "lower_is_better": column.lower_is_better,
-            "family": family, "n_pipelines": len(column.candidates),
+            "family": family_of(column.protocol), "n_pipelines": len(column.candidates),
         })  # fmt: skip
     table = pd.DataFrame(rows, columns=list(PROTOCOL_COLUMNS))
-    telling = [name for name in ("task", "metric", "level", "unit", "split_arguments") if table[name].nunique() > 1]
-    for i, row in table.iterrows():
-        size = columns[i].protocol.get("size")
-        words = [row["data"], row["split"] + (f" of {size}" if size else ""), f"access {row['access'] or 'none'}"]
-        table.loc[i, "title"] = ", ".join(word for word in words if word)
-    for name in telling:  # only as much as it takes to tell them apart
-        if table["title"].is_unique:
-            break
-        table["title"] += ", " + table[name].astype(str)
-    clashing = table["title"].duplicated(keep=False)
-    table.loc[clashing, "title"] += ", rows " + table.loc[clashing, "protocol"]
-    return table
+    return table.assign(title=titles([column.protocol for column in columns], [column.candidates for column in columns]))
 
 
 def _over_data_sets(columns: Sequence[Column], protocols: pd.DataFrame, notes: list[str]) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
@@ -147,6 +143,7 @@ def write(board: Board, folder: Path, sources: Sequence[Path | str] = (), comman
     about = {
         "title": title, "date": f"{datetime.datetime.now():%Y-%m-%d %H:%M}", "hash": board.hash, "command": command,
         "sources": [str(source) for source in sources], "refused": board.refused, "notes": board.notes,
+        "failed": [{"folder": str(one.folder), "words": one.words, "error": one.error} for one in board.failed],
     }  # fmt: skip
     store.write_json(folder / "leaderboard.json", about)
     _write_text(folder / "leaderboard.md", markdown(board, about))
@@ -179,22 +176,29 @@ def main(argv: Sequence[str]) -> int:
     board = collect(chosen.folders)
     tables = _moabb_tables(board, chosen.moabb) if chosen.moabb is not None else {}
     write(board, folder, chosen.folders, " ".join(["corticode leaderboard", *argv]))
-    for name, table in tables.items():
+    for name, (_, table) in tables.items():
         _write_text(folder / name, table.to_csv(index=False, lineterminator="\n"))
     print((folder / "leaderboard.md").read_text(encoding="utf-8"))
+    for name, (said, table) in tables.items():
+        print(f"{name}: {chosen.moabb} of {said}")
+        for note in table.attrs["notes"]:
+            print(f"  {note}")
     print(f"{', '.join(['leaderboard.csv', 'leaderboard.md', 'leaderboard.html', *tables])} are in {folder}")
     return 0
 
 
-def _moabb_tables(board: Board, metric: str) -> dict[str, pd.DataFrame]:
-    """Return file name -> one metric in MOABB's columns: a file per family of protocols, since those columns name no protocol."""
+def _moabb_tables(board: Board, metric: str) -> dict[str, tuple[str, pd.DataFrame]]:
+    """Return file name -> (its protocols, one metric in MOABB's columns): a file per family, since those columns name no protocol."""
     from corticode.evaluate.interchange import to_moabb
 
-    family = {row["protocol"]: row["family"] for _, row in board.protocols.iterrows()}
+    about = board.protocols.set_index("protocol")
     groups: dict[str, list[Candidate]] = {}
     for candidate in board.candidates:
-        groups.setdefault(family[candidate.protocol_hash[:8]], []).append(candidate)
-    found = {name: table for name, mine in groups.items() if len(table := to_moabb(mine, metric))}
+        groups.setdefault(about.loc[candidate.protocol_hash[:8], "family"], []).append(candidate)
+    tables = {name: to_moabb(mine, metric) for name, mine in groups.items()}
+    found = {name: table for name, table in tables.items() if len(table)}
     if not found:
-        raise SentenceError(f"--moabb {metric}: no run has answers that this metric scores")
-    return {"moabb.csv" if len(found) == 1 else f"moabb-{name}.csv": table for name, table in found.items()}
+        why = dict.fromkeys(note for table in tables.values() for note in table.attrs["notes"])
+        raise SentenceError(f"--moabb {metric}: there is nothing to write: {'; '.join(why)}")
+    said = {name: "; ".join(about.loc[about["family"] == name, "title"]) for name in found}
+    return {"moabb.csv" if len(found) == 1 else f"moabb-{name}.csv": (said[name], table) for name, table in found.items()}

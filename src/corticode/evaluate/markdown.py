@@ -29,6 +29,8 @@ def markdown(board: Board, about: Mapping[str, Any]) -> str:
         lines += ["", f"## {protocol['title']}", "", *_protocol(board, protocol)]
     for family in [f for f in dict.fromkeys(board.tests["family"]) if f]:
         lines += ["", "## Over data sets", "", *_family(board, family)]
+    if board.failed:
+        lines += ["", "## Failed", "", *(f"* {one.words or one.folder}: {one.error} ({one.folder})" for one in board.failed)]
     if board.refused:
         lines += ["", "## Refused", "", *(f"* {sentence}" for sentence in board.refused)]
     if board.notes:
@@ -39,6 +41,7 @@ def markdown(board: Board, about: Mapping[str, Any]) -> str:
 _EXPLAINED = (
     "95 %: bootstrap over people (and seeds, where there are several). Chance: what knowing nothing scores, in brackets the binomial 95 % interval",
     "for as many test windows, then the bound below which 95 % of scores with shuffled truths lie. d: mean paired difference / its standard deviation.",
+    "Coverage: share of prediction sets that hold the truth, mean over people and worst person; set size: classes that a set holds on average.",
     "p: permutation of signs below 20 people, Wilcoxon from 20 on, two-sided, corrected for all pairs by Holm's method.",
 )
 
@@ -72,7 +75,23 @@ def _best(board: Board, protocol: pd.Series) -> list[str]:
     ]
 
 
-_HEADER = ("pipeline", "score", "sd", "95 %", "n", "chance", "above chance", "ECE", "Brier", "ITR", "fit", "")
+_HEADER = (
+    "pipeline",
+    "score",
+    "sd",
+    "95 %",
+    "n",
+    "chance",
+    "above chance",
+    "ECE",
+    "Brier",
+    "ITR",
+    "coverage",
+    "worst",
+    "set size",
+    "fit",
+    "",
+)
 
 
 def _table(rows: pd.DataFrame) -> list[str]:
@@ -105,7 +124,7 @@ def _cells(row: pd.Series) -> list[str]:
         str(int(row["n"])) if row["n"] else "",
         chance,
         f"{int(row['n_above'])} of {int(row['n'])}" if _known(row["n_above"]) else "",
-        *(_shown(row[name]) for name in ("ece", "brier", "itr")),
+        *(_shown(row[name]) for name in ("ece", "brier", "itr", "coverage", "coverage_worst", "set_size")),
         _duration(row["seconds"]),
         "; ".join(remarks).replace("|", "\\|"),
     ]

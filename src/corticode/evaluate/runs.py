@@ -1,8 +1,8 @@
-"""Run folders read back: which pipeline ran under which protocol, with what scores and answers.
+"""Run folders put together: which pipeline ran under which protocol, with what scores and answers.
 
     folder/**/summary.json --find--> Part (one model of one run) --gather--> Candidate (one pipeline under one protocol, all seeds)
 
-A folder that does not say how it was made is refused in a sentence; the others go on without it.
+A folder that is damaged or does not say how it was made is refused in a sentence; the others go on without it.
 """
 
 from __future__ import annotations
@@ -10,19 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from corticode import store
 from corticode.errors import MissingDataError
+from corticode.evaluate.label import label
+from corticode.evaluate.record import Damaged, Failed, check_answers, check_hashes, failed, read_answers, read_scores, read_summary
 from corticode.predictions import Predictions
 from corticode.task.scores import UNITS
 from corticode.windows import natural
-
-_NUMBERS = ("score", "samples", "samples_test", "n_classes", "channels", "n_sessions", "time")
-_ANSWER_KINDS = (("p_", "probability"), ("d_", "decision"))
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,19 @@ class Part:
     @property
     def errors(self) -> list[str]:
         """What went wrong in its jobs."""
-        return [str(f.get("error", "")) for f in self.summary.get("failures") or [] if f.get("model") == self.model]
+        return [str(f.get("error", "")) for f in self.summary.get("failures") or [] if f.get("model") in (self.model, "", None)]
+
+    @property
+    def seeds(self) -> list[str]:
+        """Seeds that were asked for, as text; [''] for a model that runs once."""
+        return ["" if seed is None else str(seed) for seed in self.facts.get("seeds") or [None]]
+
+    @property
+    def folds_by_seed(self) -> dict[str, int]:
+        """How many folds of each seed have a score."""
+        if not len(self.scores):
+            return {}
+        return self.scores[self.scores["fold"] != ""].groupby("seed")["fold"].nunique().to_dict()
 
     @property
     def complete(self) -> bool:
@@ -104,13 +114,13 @@ class Candidate:
     @property
     def n_folds(self) -> int:
         """Folds that are there, over all seeds."""
-        return int(sum(part.facts.get("n_folds", 0) for part in self.parts)) if self._own_seeds() else self._counted_folds()
+        return int(sum(part.facts.get("n_folds") or 0 for part in self.parts)) if self._own_seeds() else self._counted_folds()
 
     @property
     def n_folds_expected(self) -> int:
-        """Folds that should be there, over all seeds that were begun."""
-        per_seed = [part.facts.get("n_folds_expected", 0) / max(1, len(part.facts.get("seeds") or [None])) for part in self.parts]
-        return round(max(per_seed) * max(1, len(self.seeds), *(len(part.facts.get("seeds") or [None]) for part in self.parts)))
+        """Folds that should be there, over all seeds that were begun, be it that none of a seed's folds ended."""
+        per_seed = [(part.facts.get("n_folds_expected") or 0) / len(part.seeds) for part in self.parts]
+        return round(max(per_seed) * len({*self.seeds, *(seed for part in self.parts for seed in part.seeds)}))
 
     @property
     def complete(self) -> bool:
@@ -119,7 +129,7 @@ class Candidate:
 
     def _own_seeds(self) -> bool:
         """True when no seed ran twice: then what the runs counted can be added up."""
-        named = [str(seed) for part in self.parts for seed in part.facts.get("seeds") or [None]]
+        named = [seed for part in self.parts for seed in part.seeds]
         return len(set(named)) == len(named)
 
     def _counted_folds(self) -> int:
@@ -134,7 +144,12 @@ class Candidate:
         return found.loc[sorted(found.index, key=natural)]
 
     def answers(self) -> list[Predictions]:
-        """Return what it answered, one Predictions per fold and seed, from the run folders."""
+        """Return what it answered, one Predictions per fold and seed, from the run folders.
+
+        Raises
+        ------
+        Damaged
+        """
         if self._answers is None:
             wanted: dict[str, list[str]] = {}
             for seed, part in _by_seed(self.parts).items():
@@ -147,65 +162,78 @@ class Candidate:
             ]
         return self._answers
 
+    @property
+    def without_answers(self) -> list[Path]:
+        """Run folders that have scores of it, and no predictions.parquet."""
+        return [part.folder for part in self.parts if len(part.scores) and not (part.folder / "predictions.parquet").is_file()]
 
-def find(folders: Iterable[Path]) -> tuple[list[Part], list[str]]:
-    """Return all that ran below some folders, and a sentence for each folder that is refused.
+
+class Found(NamedTuple):
+    """What lies below some folders.
+
+    Attributes
+    ----------
+    parts : list of Part
+    refused : list of str
+        A sentence for each folder that cannot take part.
+    failed : list of Failed
+        Runs of which nothing came.
+    """
+
+    parts: list[Part]
+    refused: list[str]
+    failed: list[Failed]
+
+
+def find(folders: Iterable[Path]) -> Found:
+    """Return all that ran below some folders, what is refused, and what failed.
 
     Raises
     ------
     MissingDataError
         A folder does not exist, or no run lies below any.
     """
-    files: dict[Path, None] = {}
-    for folder in map(Path, folders):
+    folders, files = [Path(folder) for folder in folders], {}
+    for folder in folders:
         if not folder.is_dir():
             raise MissingDataError(f"{folder} is not a folder: give the folder of a run, of a sweep, or outputs/")
         files |= dict.fromkeys(sorted(file for file in folder.rglob("summary.json") if not _hidden(file, folder)))
     if not files:
         raise MissingDataError(f"no run lies below {', '.join(map(str, folders))}: a run folder holds summary.json and scores.csv")
-    parts, refused = [], []
+    found = Found([], [], [])
     for file in files:
         try:
-            parts += _parts(file)
-        except (ValueError, OSError, KeyError) as error:
-            reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
-            refused.append(f"{file.parent}: {reason}")
-    return parts, refused
+            summary = read_summary(file.parent)
+            nothing = failed(file.parent, summary)
+            if nothing is None:
+                found.parts.extend(_parts(file, summary))
+            else:
+                found.failed.append(nothing)
+        except Damaged as error:
+            found.refused.append(str(error))
+    return found
 
 
 def _hidden(file: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
-def _parts(file: Path) -> list[Part]:
-    """Return one Part per model of a run.
-
-    Raises
-    ------
-    ValueError
-        The run does not say how it was made, or cannot be read.
-    """
-    summary = store.read_json(file)
-    if not isinstance(summary, dict) or not isinstance(summary.get("models") or {}, dict):
-        raise ValueError("its summary.json is none of a run's")
-    models = summary.get("models") or {}
-    unnamed = [name for name, facts in models.items() if not facts.get("config_hash")]
-    if not summary.get("config_hash") or not models or unnamed:
-        raise ValueError(
-            "it has no configuration hash, so what ran cannot be told: run it again with this version (finished folds are kept)"
-        )
-    if not summary.get("protocol_hash") or not summary.get("protocol"):
-        raise ValueError("it has no protocol hash, so it cannot be told what it may be compared with: run it again with this version")
-    table = file.parent / "scores.csv"
-    scores = _read_scores(table) if table.is_file() else pd.DataFrame()
-    parts = []
-    for name, facts in models.items():
+def _parts(file: Path, summary: Mapping[str, Any]) -> list[Part]:
+    """Return one Part per model of a run."""
+    folder = file.parent
+    check_hashes(folder, summary)
+    check_answers(folder)
+    scores, parts = read_scores(folder, summary), []
+    for name, facts in summary["models"].items():
         mine = scores[scores["model"] == name].reset_index(drop=True) if len(scores) else scores
         if facts.get("deterministic") and len(mine):  # ran once, whatever number stands there
             mine = mine.assign(seed="").drop_duplicates(["dataset", "site", "subject", "fold", "level", "metric"], ignore_index=True)
-        part = Part(file.parent, name, summary, facts, mine, file.stat().st_mtime)
+        part = Part(folder, name, summary, facts, mine, file.stat().st_mtime)
         parts += _by_size(part) if summary["protocol"].get("split") == "learning_curve" and len(mine) else [part]
     return parts
+
+
+# -- learning curves --------------------------------------------------------------------------------------------------
 
 
 def _by_size(part: Part) -> list[Part]:
@@ -219,102 +247,94 @@ def _by_size(part: Part) -> list[Part]:
     for point in points:
         protocol = {**part.summary["protocol"], "size": point}
         mine = rows[size == point].reset_index(drop=True)
-        n_folds = len(mine[["seed", "fold"]].drop_duplicates())
-        facts = {**part.facts, "n_folds": n_folds, "n_folds_expected": round(part.facts.get("n_folds_expected", 0) / len(points))}
-        # chance bounds and p are those of the whole curve
-        facts = {name: fact for name, fact in facts.items() if name not in ("chance_95", "p", "interval")}
+        folds = mine.drop_duplicates(["seed", "fold"])
+        expected = len(folds) if part.complete else round((part.facts.get("n_folds_expected") or 0) / _n_points(part, len(points)))
+        facts = {**part.facts, "n_folds": len(folds), "n_folds_expected": expected}
+        if "time" in folds:
+            facts["seconds"] = float(folds["time"].sum())
+        # chance bounds, p and prediction sets are those of the whole curve
+        facts = {name: fact for name, fact in facts.items() if name not in ("chance_95", "p", "interval", "conformal")}
         summary = {**part.summary, "protocol": protocol, "protocol_hash": store.key(protocol)[:16]}
         found.append(replace(part, summary=summary, facts=facts, scores=mine, size=point))
     return found
 
 
-def _read_scores(file: Path) -> pd.DataFrame:
-    scores = pd.read_csv(file, dtype=str, keep_default_na=False)
-    absent = [name for name in ("dataset", "site", "subject", "fold", "seed", "model", "level", "metric", "score") if name not in scores]
-    if absent:
-        raise ValueError(f"scores.csv has no column {', '.join(absent)}")
-    for name in set(_NUMBERS) & set(scores):
-        scores[name] = pd.to_numeric(scores[name].replace("", None), errors="coerce")
-    return scores.assign(seed=[seed_text(value) for value in scores["seed"]])
+def _n_points(part: Part, seen: int) -> int:
+    """Return how many points a curve has that was interrupted: as asked, else from the number of folds, else as many as were seen."""
+    arguments, expected = (
+        part.summary["protocol"].get("split_arguments") or {},
+        (part.facts.get("n_folds_expected") or 0) // len(part.seeds),
+    )
+    if arguments.get("sizes"):
+        return len(set(arguments["sizes"]))
+    if arguments.get("of", "subject") == "subject":
+        # n people are asked at 1, 2, 4 ... and n - 1 others
+        for n in range(2, expected + 1):
+            points = len({*(2**k for k in range(n.bit_length()) if 2**k <= n - 1), n - 1})
+            if n * points == expected:
+                return max(points, seen)
+    return seen
 
 
-def seed_text(value: Any) -> str:
-    """Return a seed as text: 0, 0.0 and '0' are one; '' where there is none."""
-    if value is None or str(value).strip().lower() in ("", "nan", "none", "<na>"):
-        return ""
-    return str(int(float(value)))
+# -- pipelines --------------------------------------------------------------------------------------------------------
 
 
 def gather(parts: Sequence[Part]) -> list[Candidate]:
-    """Put together what ran of one pipeline under one protocol; a seed that ran twice counts once, the fuller and newer run's."""
+    """Put together what ran of one pipeline under one protocol; a seed that ran twice counts once, the fuller and newer run's.
+
+    A seed of which no fold has ended counts as begun, so that what is there of the others is not taken for all.
+    """
     groups: dict[tuple[str, str], list[Part]] = {}
+    scored = [(_asked(part), part) for part in parts if len(part.scores)] if any(not len(part.scores) for part in parts) else []
     for part in parts:
-        groups.setdefault((_column(part, parts), str(part.facts["config_hash"])), []).append(part)
+        for column in _columns(part, scored):
+            groups.setdefault((column, str(part.facts["config_hash"])), []).append(part)
     candidates = []
     for (protocol_hash, _), group in groups.items():
-        group.sort(key=lambda part: (-part.facts.get("n_folds", 0), -part.date, str(part.folder)))
+        group.sort(key=lambda part: (-(part.facts.get("n_folds") or 0), -part.date, str(part.folder)))
         used = _by_seed(group)
-        counted = list(dict.fromkeys(id(part) for part in used.values()))
-        kept = [next(part for part in group if id(part) == i) for i in counted] or group[:1]
+        kept = [part for part in group if any(part is one for one in used.values())]
+        for part in group:
+            if set(part.seeds) - {seed for one in kept for seed in one.seeds} or not kept:
+                whole_curve = part.summary["protocol"].get("split") == "learning_curve" and not part.size and kept
+                # that of one point is known by the others
+                kept.append(replace(part, facts={**part.facts, "n_folds_expected": 0}) if whole_curve else part)
         rows = [part.scores[part.scores["seed"] == seed] for seed, part in used.items()]
         candidates.append(Candidate(kept, pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(), protocol_hash))
     label(candidates)
     return candidates
 
 
-# What a protocol is before the first fold has ended: metric, level and access are known only then.
-_BEFORE = ("data", "task", "unit", "split", "split_arguments", "rows")
+# What is known of a protocol only when the first fold has ended, and the points that a curve is taken apart into.
+_LATER = ("metric", "level", "access", "size")
 
 
-def _column(part: Part, parts: Sequence[Part]) -> str:
-    """Return the protocol of a part; one without a single score stands with those that were asked the same."""
+def _asked(part: Part) -> str:
+    return store.key({name: value for name, value in part.summary["protocol"].items() if name not in _LATER})
+
+
+def _columns(part: Part, scored: Sequence[tuple[str, Part]]) -> list[str]:
+    """Return the protocol of a part; one without a single score stands with those that were asked the same, at each point of a curve."""
     own = str(part.summary["protocol_hash"])
     if len(part.scores):
-        return own
-    asked = [part.summary["protocol"].get(name) for name in _BEFORE]
-    same = [p for p in parts if len(p.scores) and [p.summary["protocol"].get(name) for name in _BEFORE] == asked]
+        return [own]
+    asked = _asked(part)
+    same = [other for theirs, other in scored if theirs == asked]
     # its own configuration first, so that an empty run hides behind a later one that ended well
     same.sort(key=lambda p: p.facts["config_hash"] != part.facts["config_hash"])
-    return str(same[0].summary["protocol_hash"]) if same else own
+    found = list(dict.fromkeys(str(p.summary["protocol_hash"]) for p in same)) or [own]
+    return found if same and same[0].size else found[:1]
 
 
 def _by_seed(parts: Sequence[Part]) -> dict[str, Part]:
-    """Return the part that each seed is taken from: the first that has it."""
+    """Return the part that each seed is taken from: the one with most of its folds, among equals the first."""
     used: dict[str, Part] = {}
+    most: dict[str, int] = {}
     for part in parts:
-        for seed in part.scores["seed"].unique() if len(part.scores) else []:
-            used.setdefault(seed, part)
-    return used
-
-
-# -- names ----------------------------------------------------------------------------------------------------------
-
-_TELLING = ("align", "adapt", "prepare")
-
-
-def label(candidates: Sequence[Candidate]) -> None:
-    """Name candidates by their model; where several configurations share it, by what differs, at last by their hash.
-
-    One pipeline on two data sets keeps one name, so that data sets can be combined.
-    """
-    for model in dict.fromkeys(c.first.model for c in candidates):
-        same = [c for c in candidates if c.first.model == model]
-        pipelines = {c.first.facts.get("pipeline_hash") or c.config_hash for c in same}
-        telling = [key for key in _TELLING if len({str(c.first.summary.get(key, "")) for c in same}) > 1] if len(pipelines) > 1 else []
-        for c in same:
-            said = ", ".join(f"{key}={c.first.summary.get(key) or 'none'}" for key in telling)
-            c.label = f"{model} ({said})" if said else model
-        for _, clashing in _grouped(same, lambda c: (c.protocol_hash, c.label)):
-            if len(clashing) > 1:
-                for c in clashing:
-                    c.label = f"{c.label} #{c.config_hash[:6]}"
-
-
-def _grouped(candidates: Sequence[Candidate], key: Any) -> Iterable[tuple[Any, list[Candidate]]]:
-    groups: dict[Any, list[Candidate]] = {}
-    for candidate in candidates:
-        groups.setdefault(key(candidate), []).append(candidate)
-    return groups.items()
+        for seed, n in part.folds_by_seed.items():
+            if n > most.get(seed, 0):
+                used[seed], most[seed] = part, n
+    return dict(sorted(used.items(), key=lambda one: [part is one[1] for part in parts].index(True)))
 
 
 def unit_names(rows: pd.DataFrame, level: str) -> pd.Series:
@@ -324,34 +344,3 @@ def unit_names(rows: pd.DataFrame, level: str) -> pd.Series:
     dataset, own = UNITS[level]
     several = rows[dataset].nunique() > 1
     return rows[dataset] + " " + rows[own] if several else rows[own]
-
-
-# -- answers --------------------------------------------------------------------------------------------------------
-
-
-def read_answers(file: Path, model: str, seeds: Sequence[str], facts: Mapping[str, Any]) -> list[Predictions]:
-    """Return predictions.parquet as Predictions again, one per fold and seed; nothing where there is no such file."""
-    if not file.is_file() or not len(seeds):
-        return []
-    frame = pd.read_parquet(file)
-    frame = frame[frame["model"] == model]
-    frame = frame.assign(seed="" if facts.get("deterministic") else [seed_text(value) for value in frame["seed"]])
-    frame = frame[frame["seed"].isin(seeds)]
-    found = []
-    for (seed, fold), rows in frame.groupby(["seed", "fold"], sort=False):
-        found.append(as_predictions(rows, {"model": model, "fold": fold, "seed": int(seed) if seed else None}))
-    return found
-
-
-def as_predictions(frame: pd.DataFrame, fold: Mapping[str, Any]) -> Predictions:
-    """Turn rows of `Predictions.to_frame` back."""
-    columns = list(frame.columns)
-    meta = frame[[name for name in columns[: columns.index("y")] if name not in ("model", "fold", "seed", "access")]]
-    for prefix, kind in _ANSWER_KINDS:
-        mine = [name for name in columns[columns.index("yhat") + 1 :] if name.startswith(prefix) and frame[name].notna().all()]
-        classes = tuple(name.removeprefix(prefix) for name in mine)
-        if mine and set(frame["y"]) <= set(classes):
-            index = {name: i for i, name in enumerate(classes)}
-            y = frame["y"].map(index).to_numpy(dtype=np.int64)
-            return Predictions(frame[mine].to_numpy(dtype=float), kind, y, meta, classes, dict(fold))
-    return Predictions(frame["yhat"].to_numpy(dtype=float), "value", frame["y"].to_numpy(dtype=float), meta, (), dict(fold))

@@ -48,7 +48,7 @@ def render(board: Ranking) -> str:
     parts = [_top(board), _contents(protocols, bool(together)), *together]
     for i, protocol in enumerate(protocols):
         parts += _protocol(board, protocol, i)
-    parts += [_left_out(board), _refused(board), _made(board)]
+    parts += [_left_out(board), _failed(board), _refused(board), _made(board)]
     footer = "Written from leaderboard.csv, best.csv, people.csv, tests.csv and ranks.csv beside this page: they hold every number shown."
     return markup.page("Corticode leaderboard", str(board.about.get("title") or "Leaderboard"), parts, footer)
 
@@ -269,6 +269,15 @@ def _left_out(board: Ranking) -> str:
         return ""
     grid = markup.grid(["pipeline", "protocol", "folds done", "failed jobs", "first error"], rows, attributes=' class="words"')
     return f'<h2>Incomplete and failed</h2>\n<div class="card wide">{grid}</div>'
+
+
+def _failed(board: Ranking) -> str:
+    """Return the runs of which nothing came: what was asked, and the error."""
+    rows = [[one.get("words", ""), one.get("error", ""), one.get("folder", "")] for one in board.about.get("failed") or []]
+    if not rows:
+        return ""
+    grid = markup.grid(["asked", "error", "folder"], rows, attributes=' class="words"')
+    return f'<h2>Failed</h2>\n<div class="card wide">{grid}</div>'
 
 
 def _refused(board: Ranking) -> str:
