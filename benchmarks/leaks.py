@@ -430,8 +430,8 @@ def main() -> None:
 
 Made by `python benchmarks/leaks.py`. leakfence is given all that its documentation asks for (subject, session, recording, sample
 range, paradigm, the samples for `check_duplicates`, `guard_fit` with the test rows' fingerprints) and has to be called by whoever made the
-split; ours is part of every run. Neither finds a copy whose windows are cut some samples later and that went through another filter,
-another reference or another rate, or has noise added: nothing in it is equal any more."""
+split; ours is part of every run. Neither finds a copy that went through another filter, another reference or another rate,
+or that had more noise added than rounding makes."""
     keep("leaks", f"{text}\n\n{made_with('leakfence')}")
 
 

@@ -4,8 +4,9 @@ X [n, channels, times] --flattened spectra--> 16 random projections --nearest-->
                        --one number per sample, the order of channels aside--> runs of some samples --equal--> shared stretches
 
 Neither gain, offset nor polarity changes a sketch, so a copy in another unit is found as well. Hashes find copies that are
-cut elsewhere, and windows that overlap unsaid, but only where samples are equal to the last bit: a copy cut elsewhere that
-went through another filter, another reference or another rate, or got noise added, is not found.
+cut elsewhere, and windows that overlap unsaid, but only where samples are equal to the last bit. Not found: a copy that went
+through another filter, another reference or another rate, or had more noise added than rounding makes; nor one that is both
+cut elsewhere and in another unit.
 """
 
 from __future__ import annotations
