@@ -156,7 +156,8 @@ def _ends_in_a_whole_line(file: Path) -> bool:
 
 def _numbers(folder: Path, column: pd.Series) -> pd.Series:
     found = pd.to_numeric(column.replace("", None), errors="coerce")
-    wrong = column[found.isna() & ~column.fillna("").str.lower().isin(["", "nan"])]
+    wrong = column[found.isna() & (column != "")]
+    wrong = wrong[wrong.notna() & (wrong.str.lower() != "nan")] if len(wrong) else wrong
     if len(wrong):
         raise Damaged(folder, f"its scores.csv has {wrong.iloc[0]!r:.40} where a number should be ({column.name}): run it again")
     return found

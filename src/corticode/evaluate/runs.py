@@ -140,7 +140,7 @@ class Candidate:
         """Return the score (or another column) of each unit (person, site, fold; 'all' for pooled) and seed: [units, seeds]."""
         rows = self.scores[(self.scores["level"] == level) & (self.scores["metric"] == metric)]
         named = rows.assign(unit=unit_names(rows, level))
-        found = named.pivot_table(index="unit", columns="seed", values=value, aggfunc=over_folds, sort=False)
+        found = named.groupby(["unit", "seed"], sort=False)[value].agg(over_folds).dropna().unstack("seed")
         return found.loc[sorted(found.index, key=natural)]
 
     def answers(self) -> list[Predictions]:
