@@ -154,7 +154,8 @@ def where(profile: Path) -> str:
     spent = {}
     for part, functions in PARTS.items():
         spent[part] = max(
-            (line[3] for (file, _, name), line in stats.stats.items() if any(Path(file).name == f and name == n for f, n in functions)), default=0.0
+            (line[3] for (file, _, name), line in stats.stats.items() if any(Path(file).name == f and name == n for f, n in functions)),
+            default=0.0,
         )
     lines = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in sorted(spent.items(), key=lambda item: -item[1]) if seconds >= 0.05)
     return f"{lines}; {total:.1f} s in all"
@@ -162,7 +163,11 @@ def where(profile: Path) -> str:
 
 def table(rows: list[tuple[str, Watched, dict[str, float]]], best: Watched) -> Iterator[str]:
     """Give the lines of the table; `best` is MOABB's faster run."""
-    yield "| whole process, from .mat files to scores | seconds | times faster | peak memory (PSS) | share | " + " | ".join(NAMES.values()) + " |"
+    yield (
+        "| whole process, from .mat files to scores | seconds | times faster | peak memory (PSS) | share | "
+        + " | ".join(NAMES.values())
+        + " |"
+    )
     yield "|---|---|---|---|---|" + "---|" * len(NAMES)
     for what, done, scores in rows:
         faster, share = best.seconds / done.seconds, done.pss_mb / best.pss_mb
@@ -203,7 +208,11 @@ def measured(files: Path, chosen: argparse.Namespace, scratch: Path) -> dict[str
         warm.append(told("everything in the store", ours(files, store)))
         shutil.rmtree(store / "jobs")
         windows.append(told("windows and features in the store", ours(files, store)))
-    for name, runs in (("Corticode, empty store", cold), ("windows in the store, folds computed again", windows), ("everything in the store", warm)):
+    for name, runs in (
+        ("Corticode, empty store", cold),
+        ("windows in the store, folds computed again", windows),
+        ("everything in the store", warm),
+    ):
         rows[name] = sorted(runs, key=lambda run: run[0].seconds)[len(runs) // 2]
     return rows
 

@@ -195,9 +195,7 @@ def test_a_second_run_computes_nothing(run, monkeypatch, tmp_path):
     assert second.folder != first.folder and (second.folder / "model" / "decoder.json").is_file()
 
 
-@pytest.mark.parametrize(
-    "words", [["model.head.shrinkage=0.5"], ["align=euclidean"], ["split.shots=1"], ["prepare.filter.low_hz=8"]]
-)
+@pytest.mark.parametrize("words", [["model.head.shrinkage=0.5"], ["align=euclidean"], ["split.shots=1"], ["prepare.filter.low_hz=8"]])
 def test_another_sentence_is_another_result(run, words):
     run("logvar_lda", "simulated", "refit=false")
     assert run("logvar_lda", "simulated", "refit=false", *words).summary["n_resumed"] == 0
@@ -253,7 +251,13 @@ def test_prediction_sets_are_calibrated_on_strangers(run):
     result = run("csp_lda", windows, "refit=false", "evaluate.conformal=0.3")
     plain = run("csp_lda", windows, "refit=false")
     facts = result.summary["models"]["csp_lda"]["conformal"]
-    assert facts["wanted"] == 0.7 and facts["n"] == 8 and 0.5 < facts["coverage"] <= 1 and facts["worst"] <= facts["coverage"] and facts["size"] < 2
+    assert (
+        facts["wanted"] == 0.7
+        and facts["n"] == 8
+        and 0.5 < facts["coverage"] <= 1
+        and facts["worst"] <= facts["coverage"]
+        and facts["size"] < 2
+    )
     table = pd.read_csv(result.folder / "conformal.csv")
     assert set(table["subject"]) == {f"S{i}" for i in range(1, 9)} and (table["n_calibration"] == 3).all()
     # nobody is answered for twice, fewer people are learned from, and the two runs are not one column of a leaderboard

@@ -59,7 +59,9 @@ def test_two_models_are_two_pipelines_of_one_protocol(sweep):
 
 def test_a_key_of_a_swept_word_is_that_of_each_entry(sweep):
     """Neither model is the default one, and only they have this key."""
-    status, _, err, folder = sweep("model=csp_lda,csp_svm", "model.encoder.n_components=2", "model.encoder.bands_hz=[[8,12],[12,20]]", *SMALL)
+    status, _, err, folder = sweep(
+        "model=csp_lda,csp_svm", "model.encoder.n_components=2", "model.encoder.bands_hz=[[8,12],[12,20]]", *SMALL
+    )
     assert status == 0, err
     for n in "01":
         config = yaml.safe_load((folder / n / "config.yaml").read_text())

@@ -14,12 +14,12 @@ from corticode import store
 from corticode.compose import compose
 from corticode.data.physionet_mi import PhysionetMI
 from corticode.errors import BrokenDataError, MissingDataError, SentenceError
-from corticode.prepared import prepared
 from corticode.prepare.base import Prepare
 from corticode.prepare.cache import content_key, windows_of
 from corticode.prepare.filter import BandPass, Notch
 from corticode.prepare.scale import Scale
 from corticode.prepare.window import Cue, Sliding
+from corticode.prepared import prepared
 from corticode.recording import Recording
 from corticode.windows import Windows
 from counted import preparation, prepare_elsewhere, recordings

@@ -146,7 +146,21 @@ def test_prepare_without_windows_is_refused():
 # -- the entries --------------------------------------------------------------------------------------------------
 
 ENTRIES = sorted((Path(__file__).resolve().parents[2] / "conf" / "prepare").glob("*.yaml"))
-KEYS = ["_target_", "rename", "interpolate", "reference", "eog", "pick", "match", "notch", "filter", "resample", "scale", "window", "reject"]
+KEYS = [
+    "_target_",
+    "rename",
+    "interpolate",
+    "reference",
+    "eog",
+    "pick",
+    "match",
+    "notch",
+    "filter",
+    "resample",
+    "scale",
+    "window",
+    "reject",
+]
 
 
 @pytest.mark.parametrize("file", ENTRIES, ids=[file.stem for file in ENTRIES])
