@@ -57,6 +57,15 @@ def test_only_what_is_walked_over_is_read():
     assert Watched.taken == 10
 
 
+def test_a_part_of_each_row_is_not_read_either():
+    array = np.zeros((1000, 2, 2)).view(Watched)
+    Watched.taken = 0
+    lazy = Rows(array, np.arange(0, 1000, 2))
+    for part in (lazy[:, None], lazy[:, 0], lazy[:, :, 1]):
+        assert isinstance(part, Rows) and len(part) == 500
+    assert Watched.taken == 0
+
+
 def test_neighbours_are_a_view():
     array = np.arange(20).reshape(10, 2)
     assert np.shares_memory(lazily(array, np.arange(3, 7)), array)
