@@ -9,6 +9,7 @@ before the first run, with the settings of the published reference.
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -262,7 +263,11 @@ def made(chosen: argparse.Namespace, home: Path) -> None:
     if chosen.dry:
         print("\n".join(page), short, sep="\n\n")
         return
-    leaderboard.write(board, HERE / "leaderboard", ["FOLDER"], "python benchmarks/real.py FOLDER", "The zoo on real recordings")
+    leaderboard.write(board, home / "leaderboard", ["FOLDER"], "python benchmarks/real.py FOLDER", "The zoo on real recordings")
+    (HERE / "leaderboard").mkdir(exist_ok=True)
+    shutil.copy(home / "leaderboard" / "leaderboard.md", HERE / "leaderboard")
+    # where the runs lay is nobody's business
+    board.scores.drop(columns="runs").to_csv(HERE / "leaderboard" / "leaderboard.csv", index=False, lineterminator="\n")
     keep("real", "\n".join([*page, said]), PAGE)
     keep("real", f"{short}\n\n`python benchmarks/real.py FOLDER`, {said}", HERE.parent / "README.md")
 
