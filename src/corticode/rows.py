@@ -53,7 +53,11 @@ class Rows(np.lib.mixins.NDArrayOperatorsMixin):
             chosen = self.rows[which]
             return self.array[chosen] if np.ndim(chosen) == 0 else Rows(self.array, chosen)
         first, *rest = which
-        if isinstance(first, slice) and first == slice(None) and all(part is None or isinstance(part, slice | int | np.integer) for part in rest):
+        if (
+            isinstance(first, slice)
+            and first == slice(None)
+            and all(part is None or isinstance(part, slice | int | np.integer) for part in rest)
+        ):
             return Rows(self.array[which], self.rows)  # a part of each row
         if isinstance(first, slice):
             return self[first][(slice(None), *rest)]
