@@ -262,7 +262,8 @@ def planned(sentence: Sentence, n_workers: int, shelf: dict[str, Windows], comma
     )
     guard(cfg, labelled, folds)
     alpha = cfg["evaluate"].get("conformal")
-    check_folds(labelled, folds)  # before calibration people join those who are asked
+    if alpha is not None:
+        check_folds(labelled, folds)  # before calibration people join those who are asked; else the plan does it
     asked = folds if alpha is None else [hold_out(fold, labelled.meta, labelled.y, _held_share(alpha, fold, labelled))[0] for fold in folds]
     recipes = recipes_of(
         cfg, sentence.model, labelled, sentence.folder, classes=task.classes, uses=tuple(task.uses), default_head=task.default_head

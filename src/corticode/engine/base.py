@@ -106,6 +106,36 @@ class Engine(Stateful):
         yield from results
 
 
+class Cluster(Engine):
+    """Base of engines whose workers may stand elsewhere; they must see the same files: data travel as path and rows.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Workers to start (None: one per core) where no `address` is given.
+    address : str or None
+        Of a cluster that runs; None starts one on this machine, reachable from it alone.
+    """
+
+    library = ""
+
+    def __init__(self, n_jobs: int | None = None, address: str | None = None):
+        super().__init__(n_jobs)
+        self.address = address
+
+    @property
+    def in_parent(self) -> bool:
+        """Never: even one worker is a process of its own."""
+        return False
+
+    def __str__(self) -> str:
+        return (
+            f"on the {self.library} cluster at {self.address}, one thread per job"
+            if self.address
+            else f"on {self.library}, {super().__str__()}"
+        )
+
+
 def numbered(function: Callable[[Any], Any], i: int, item: Any) -> tuple[int, Any]:
     """Return the job's number with its result: they come back in any order."""
     return i, function(item)

@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from corticode.engine.base import Engine
+from corticode.engine.base import Cluster
 from corticode.errors import SentenceError
 
 
-class Dask(Engine):
+class Dask(Cluster):
     """Jobs as tasks of a Dask scheduler. The workers must see the same files: data travel as path and rows.
 
     Parameters
@@ -26,19 +26,7 @@ class Dask(Engine):
         Dask is not installed, or nobody answers at the address.
     """
 
-    backend = "dask"
-
-    def __init__(self, n_jobs: int | None = None, address: str | None = None):
-        super().__init__(n_jobs)
-        self.address = address
-
-    @property
-    def in_parent(self) -> bool:
-        """Never: even one worker is a process of its own."""
-        return False
-
-    def __str__(self) -> str:
-        return f"on the Dask cluster at {self.address}, one thread per job" if self.address else f"on Dask, {super().__str__()}"
+    backend, library = "dask", "Dask"
 
     @contextlib.contextmanager
     def started(self) -> Iterator[None]:

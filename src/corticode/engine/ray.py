@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from corticode.engine.base import Engine
+from corticode.engine.base import Cluster
 from corticode.errors import SentenceError
 
 
-class Ray(Engine):
+class Ray(Cluster):
     """Jobs on Ray's pool of processes. The workers must see the same files: data travel as path and rows.
 
     Parameters
@@ -27,19 +27,7 @@ class Ray(Engine):
         Ray is not installed, or nobody answers at the address.
     """
 
-    backend = "ray"
-
-    def __init__(self, n_jobs: int | None = None, address: str | None = None):
-        super().__init__(n_jobs)
-        self.address = address
-
-    @property
-    def in_parent(self) -> bool:
-        """Never: even one worker is a process of its own."""
-        return False
-
-    def __str__(self) -> str:
-        return f"on the Ray cluster at {self.address}, one thread per job" if self.address else f"on Ray, {super().__str__()}"
+    backend, library = "ray", "Ray"
 
     @contextlib.contextmanager
     def started(self) -> Iterator[None]:

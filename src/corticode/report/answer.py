@@ -59,4 +59,5 @@ def roc_curve(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_model(predictions: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return (model, its rows of predictions.parquet) in the order of the table; one nameless model where there is no column."""
     return list(predictions.groupby("model", sort=False)) if "model" in predictions else [("", predictions)]
