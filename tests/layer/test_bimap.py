@@ -103,7 +103,8 @@ def test_copies_and_pickles_are_twins():
 
 
 def test_weight_decay_leaves_it_alone():
-    from corticode.train.optimizer import adamw
+    from corticode.train.optimizer import optimizer_of
+    from corticode.train.settings import Training
 
-    groups = adamw([built(6, 3, 2)], 1e-3, 0.1).param_groups
+    groups = optimizer_of([built(6, 3, 2)], Training(weight_decay=0.1)).param_groups
     assert [group["weight_decay"] for group in groups] == [0.0]

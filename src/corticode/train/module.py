@@ -11,7 +11,7 @@ import torch
 
 from corticode.objective.base import Objective
 from corticode.space import Space
-from corticode.train.optimizer import adamw, warmup_cosine
+from corticode.train.optimizer import optimizer_of, schedule_of
 from corticode.train.settings import Training
 
 
@@ -83,12 +83,11 @@ class Learner(lightning.LightningModule):
         return means
 
     def configure_optimizers(self):
-        """AdamW, warm-up and cosine, per step."""
-        settings = self.training_settings
+        """Give the optimiser and its schedule, per step."""
         n_steps = int(self.trainer.estimated_stepping_batches)
-        n_warmup = round(n_steps * min(1.0, settings.warmup_epochs / settings.max_epochs))
-        optimizer = adamw((self.encoder, self.head), settings.lr, settings.weight_decay)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": warmup_cosine(optimizer, n_warmup, n_steps), "interval": "step"}}
+        optimizer = optimizer_of((self.encoder, self.head), self.training_settings)
+        schedule = schedule_of(optimizer, self.training_settings, n_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     # -- the way back from other processes ------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""AdamW with a linear warm-up and a cosine to zero, step by step."""
+"""The optimiser, and a learning rate that warms up on a line and then falls on a cosine or stays."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from corticode.train.settings import Training
 
-def adamw(modules: Iterable[nn.Module], lr: float, weight_decay: float) -> torch.optim.AdamW:
-    """Return AdamW over all trained parameters; biases, norms and other single vectors are not decayed."""
+
+def optimizer_of(modules: Iterable[nn.Module], training: Training) -> torch.optim.Optimizer:
+    """Return AdamW or Adam over all trained parameters; biases, norms and other single vectors are not decayed."""
     trained = [p for module in modules for p in module.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": training.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=lr)
+    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[training.optimizer]
+    return kind([group for group in groups if group["params"]], lr=training.lr, betas=(training.beta1, training.beta2))
 
 
-def warmup_cosine(optimizer: torch.optim.Optimizer, n_warmup: int, n_steps: int) -> torch.optim.lr_scheduler.LambdaLR:
-    """Return a schedule to be moved on after every step: up on a line over `n_warmup` steps, then down on a cosine."""
+def schedule_of(optimizer: torch.optim.Optimizer, training: Training, n_steps: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """Return a schedule to be moved on after every one of `n_steps` steps."""
+    n_warmup = round(n_steps * min(1.0, training.warmup_epochs / training.max_epochs))
 
     def factor(step: int) -> float:
         if step < n_warmup:
             return (step + 1) / (n_warmup + 1)
+        if training.schedule == "constant":
+            return 1.0
         progress = (step - n_warmup) / max(1, n_steps - n_warmup)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 

@@ -8,6 +8,9 @@ from typing import Any
 from corticode.errors import SentenceError
 from corticode.state import Stateful
 
+OPTIMIZERS = ("adamw", "adam")
+SCHEDULES = ("cosine", "constant")
+
 
 @dataclass(frozen=True)
 class Training(Stateful):
@@ -18,17 +21,32 @@ class Training(Stateful):
     max_epochs, min_epochs : int
     batch_size : int
         Windows per step, over all devices together.
+    optimizer : str
+        'adamw' (decay apart from the gradient), or 'adam' (decay as a penalty in the gradient, as papers before 2018 have it).
     lr : float
-        Highest learning rate of AdamW, reached after `warmup_epochs`, falling to 0 on a cosine.
+        Highest learning rate, reached after `warmup_epochs`.
+    beta1, beta2 : float
+        How long the optimiser remembers gradients and their squares.
     weight_decay : float
         Not applied to biases, norms and single vectors.
+    schedule : str
+        After the warm-up: 'cosine' falls to 0 at the last of `max_epochs`, 'constant' stays.
     warmup_epochs : float
+    ema_decay : float or None
+        Answer by an exponential moving average of the weights, which moves by 1 - ema_decay at each step (faster in the first
+        steps): it is the average that is judged on held-back rows, and kept.
+    average_from : float or None
+        Stochastic weight averaging: the mean of the weights at the end of each epoch from this share of `max_epochs` on is
+        what is kept, in place of the best epoch; batch statistics are taken anew from the fit rows. Training goes to the last epoch.
     patience : int
         Epochs without a better `monitor` before training stops.
     monitor : str
         'val_loss', 'val_accuracy', or another entry of the objective with 'val_' before it.
     validation : float
         Share of the fit rows held back by person, session or time; 0 trains on all rows to the last epoch.
+    second_stage_epochs : int
+        "Train, then add validation": go on from the best epoch with the held-back rows among the others, until their loss has
+        fallen to the training loss of that epoch, for so many epochs at most. 0: the best epoch stays.
     gradient_clip : float or None
         Largest norm of a step's gradient.
     calibrate_epochs : int
@@ -40,33 +58,61 @@ class Training(Stateful):
     max_epochs: int = 100
     min_epochs: int = 1
     batch_size: int = 64
+    optimizer: str = "adamw"
     lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
     weight_decay: float = 0.01
+    schedule: str = "cosine"
     warmup_epochs: float = 5.0
+    ema_decay: float | None = None
+    average_from: float | None = None
     patience: int = 20
     monitor: str = "val_loss"
     validation: float = 0.2
+    second_stage_epochs: int = 0
     gradient_clip: float | None = 1.0
     calibrate_epochs: int = 20
     calibrate_lr: float = 1e-4
 
     def __post_init__(self):
-        for name, least in (("max_epochs", 1), ("min_epochs", 0), ("batch_size", 1), ("patience", 1), ("calibrate_epochs", 0)):
+        counts = {"max_epochs": 1, "min_epochs": 0, "batch_size": 1, "patience": 1, "second_stage_epochs": 0, "calibrate_epochs": 0}
+        for name, least in counts.items():
             if getattr(self, name) < least:
                 raise SentenceError(f"train.{name}={getattr(self, name)} is too small: {least} or more")
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise SentenceError(f"train.{name}={getattr(self, name)} is unknown: pick {' or '.join(known)}")
         if not self.lr > 0 or not self.calibrate_lr > 0:
             raise SentenceError(f"train.lr={self.lr} and train.calibrate_lr={self.calibrate_lr} must be above 0")
-        if not 0 <= self.validation < 1:
-            raise SentenceError(f"train.validation={self.validation} is a share of the fit rows: 0 or more and below 1")
+        for name in ("beta1", "beta2", "validation", "ema_decay", "average_from"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1:
+                raise SentenceError(f"train.{name}={value} is a share: 0 or more and below 1")
         if not self.monitor.startswith("val_"):
             raise SentenceError(f"train.monitor={self.monitor} must be measured on held-back rows: val_loss or val_accuracy")
+        self._check_what_is_kept()
+
+    def _check_what_is_kept(self) -> None:
+        if self.average_from is not None and self.ema_decay is not None:
+            raise SentenceError("train.ema_decay= and train.average_from= are two averages of the weights: set one of them to null")
+        if self.second_stage_epochs and self.average_from is not None:
+            raise SentenceError(
+                "train.second_stage_epochs= goes on from the best epoch, and train.average_from= keeps a mean over epochs in its place: "
+                "set one of them to 0 or null"
+            )
+        if self.second_stage_epochs and not self.validation:
+            raise SentenceError(
+                "train.second_stage_epochs= adds the rows that were held back, and train.validation=0 holds none back: set validation=0.2"
+            )
 
     @property
     def for_calibration(self) -> Training:
         """The same, on few rows: a fixed number of epochs at a low rate, with nothing held back."""
         return replace(
-            self, max_epochs=max(1, self.calibrate_epochs), min_epochs=0, lr=self.calibrate_lr, warmup_epochs=0.0, validation=0.0
-        )
+            self, max_epochs=max(1, self.calibrate_epochs), min_epochs=0, lr=self.calibrate_lr, warmup_epochs=0.0,
+            ema_decay=None, average_from=None, validation=0.0, second_stage_epochs=0,
+        )  # fmt: skip
 
     def is_better(self, value: float, best: float | None) -> bool:
         """Compare two values of `monitor`: higher is better for an accuracy, lower for all else."""
