@@ -125,7 +125,7 @@ class TensorCSPNet(NeuralEncoder):
         else:
             C = self.second(spectral.of(self.first(C), spectral.rectified(self.threshold)))
         S = spectral.of(self.norm(C.flatten(0, 1)), spectral.rectified_log(self.threshold))
-        return self.mix(S.to(self.mix[0].weight.dtype).view(len(x), -1))[:, None]
+        return self.mix(S.to(self.mix[0].weight.dtype).view(x.shape[0], -1))[:, None]
 
     @property
     def _early(self) -> bool:
