@@ -1,0 +1,1 @@
+"""Augmentations: changes to a batch while a network learns."""
