@@ -49,6 +49,35 @@ def test_values_are_compared_standardised(loss):
     assert "accuracy" not in got
 
 
+def test_probabilities_of_classes_are_compared_whole():
+    head, generator = Linear(4, 3), torch.Generator().manual_seed(0)
+    y = torch.rand(6, 3, generator=generator)
+    y /= y.sum(1, keepdim=True)
+    with torch.no_grad():
+        got = Supervised(label_smoothing=0.1)(encoder, head, X, y)
+        log_p = head(X).log_softmax(1)
+        hard = Supervised()(encoder, head, X, torch.eye(3)[LABELS])
+        same = Supervised()(encoder, head, X, LABELS)
+    assert np.isclose(got["loss"], -((0.9 * y + 0.1 / 3) * log_p).sum(1).mean(), atol=1e-6)
+    assert torch.isclose(hard["loss"], same["loss"]) and hard["accuracy"] == same["accuracy"]
+    assert np.isclose(got["accuracy"], (log_p.argmax(1) == y.argmax(1)).float().mean())
+
+
+def test_several_values_are_no_probabilities():
+    head, generator = Linear(4, 2, kind="value"), torch.Generator().manual_seed(0)
+    y = 5 + torch.rand(6, 2, generator=generator)
+    head.learn_scale(y.numpy())
+    with torch.no_grad():
+        got = Supervised()(encoder, head, X, y)
+        wanted = ((head(X) - (y - y.mean(0)) / y.std(0, correction=0)) ** 2).mean()
+    assert torch.isclose(got["loss"], wanted) and "accuracy" not in got
+
+
+def test_values_for_a_head_of_classes_are_refused():
+    with pytest.raises(SentenceError, match="kind='value'"):
+        Supervised()(encoder, Linear(4, 3), X, LABELS.float())
+
+
 def test_a_loss_that_does_not_fit_y_is_refused():
     with pytest.raises(SentenceError, match="names classes"):
         Supervised(loss="mse")(encoder, Linear(4, 3), X, LABELS)

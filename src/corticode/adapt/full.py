@@ -8,6 +8,7 @@ import numpy as np
 
 from corticode.adapt.base import Adapt
 from corticode.adapt.temperature import check_temperature, scaled, temperature_of
+from corticode.augment.base import Chain
 from corticode.errors import SentenceError
 from corticode.objective.base import Objective
 from corticode.split.inner import inner_validation
@@ -32,6 +33,8 @@ class Full(Adapt):
         kind ('csv', 'tensorboard' or None) and folder.
     temperature : bool
         Scale the probabilities by one number, found on the rows that were held back to choose when to stop.
+    augment : Chain or None
+        Changes the batches that are learned from, in `calibrate` too.
 
     Attributes
     ----------
@@ -48,13 +51,14 @@ class Full(Adapt):
         trainer: dict[str, Any] | Hardware | None = None,
         logger: dict[str, Any] | None = None,
         temperature: bool = False,
+        augment: Chain | None = None,
     ):
         if objective is None:
             from corticode.objective.supervised import Supervised
 
             objective = Supervised()
         self.objective, self.training = objective, training or Training()
-        self.trainer, self.logger, self.temperature = trainer, logger, bool(temperature)
+        self.trainer, self.logger, self.temperature, self.augment = trainer, logger, bool(temperature), augment
         self.temperature_: float | None = None
         Hardware.of(trainer)
 
@@ -78,6 +82,11 @@ class Full(Adapt):
             )
         if self.temperature:
             check_temperature(head)
+        if self.augment and self.augment.mixing and encoder.domains_per_batch:
+            raise SentenceError(
+                f"{type(encoder).__name__} normalises each person or session by itself, and augment.{self.augment.mixing[0]} mixes windows of "
+                f"several: use augment.{self.augment.mixing[0]}.probability=0"
+            )
 
     def fit(self, encoder, head, F, y, meta, space, n_outputs, seed, length_s=0.0):
         """Train on F, stop by rows held back from it; see `train.fit.fit` for the notes.
@@ -95,8 +104,9 @@ class Full(Adapt):
         length_s = max(length_s, np.shape(F)[-1] / space.sfreq)
         inner = inner_validation(meta, y, self.training.validation, seed, length_s)
         notes = fit.fit(
-            encoder, head, self.objective, F, y, meta, space, self.training, seed, Hardware.of(self.trainer), self.logger, inner=inner
-        )
+            encoder, head, self.objective, F, y, meta, space, self.training, seed, Hardware.of(self.trainer), self.logger,
+            inner=inner, augment=self.augment,
+        )  # fmt: skip
         if not self.temperature:
             return notes
         held = infer.predict(encoder, head, F[inner.validation], space, device=Hardware.of(self.trainer).device)
@@ -108,7 +118,10 @@ class Full(Adapt):
         if not self.training.calibrate_epochs or not len(F):
             return {}
         settings, hardware = self.training.for_calibration, Hardware.of(self.trainer)
-        return fit.fit(encoder, head, self.objective, F, y, meta, space, settings, seed, hardware, self.logger, learn_scale=False)
+        return fit.fit(
+            encoder, head, self.objective, F, y, meta, space, settings, seed, hardware, self.logger,
+            learn_scale=False, augment=self.augment,
+        )  # fmt: skip
 
     def predict(self, encoder, head, F, meta, space):
         """Return answers of the joint network, at the fitted temperature where one was asked for."""

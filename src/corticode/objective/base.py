@@ -18,7 +18,7 @@ class Objective(Stateful):
         encoder : NeuralEncoder
         head : neural Head
         x : float tensor [b, channels, times], space.unit
-        y : int tensor [b] (class index) or float tensor [b]
+        y : int tensor [b] (class indices), float tensor [b, classes] (their probabilities) or float tensor [b] (values)
         space : Space or None
         subject : int tensor [b] or None
             Number of each row's domain, for encoders that take it (see `NeuralEncoder.domains`).

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from corticode.augment.base import Chain
 from corticode.encoder.base import Encoder
 from corticode.errors import SentenceError
 from corticode.head.base import Head
@@ -45,6 +46,7 @@ def fit(
     logger: dict[str, Any] | None = None,
     learn_scale: bool = True,
     inner: Inner | None = None,
+    augment: Chain | None = None,
 ) -> dict[str, Any]:
     """Train encoder and head in place; the weights of the best epoch stay.
 
@@ -70,6 +72,8 @@ def fit(
         Standardise values of y by these rows; False keeps the scale of an earlier fit.
     inner : Inner or None
         Rows to learn from and rows to stop by; None cuts them by `training.validation` and `seed`.
+    augment : Chain or None
+        Changes batches that are learned from.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def fit(
     gpus = list(range(torch.cuda.device_count())) if hardware.accelerator == "gpu" else []
     with torch.random.fork_rng(devices=gpus), _quiet():
         torch.manual_seed(seed)
-        learner = _run(encoder, head, objective, F, y, inner, space, training, seed, hardware, logger, encoder.domains(meta))
+        learner = _run(encoder, head, objective, F, y, inner, space, training, seed, hardware, logger, encoder.domains(meta), augment)
     for module in (encoder, head):
         module.cpu()
         module.eval()
@@ -106,12 +110,12 @@ def fit(
     }
 
 
-def _run(encoder, head, objective, F, y, inner, space, training, seed, hardware, logger, domain):
+def _run(encoder, head, objective, F, y, inner, space, training, seed, hardware, logger, domain, augment):
     # Lightning takes seconds to import, and only a fit needs it
     from corticode.train.callback import Best, History, Leave
     from corticode.train.module import Learner
 
-    learner = Learner(encoder, head, objective, training, space, seed)
+    learner = Learner(encoder, head, objective, training, space, seed, augment)
     batches = Batches(F, y, inner.fit, training.batch_size, seed, domain, encoder.domains_per_batch)
     held = Batches(F, y, inner.validation, _VALIDATION_BATCH, domain=domain) if len(inner.validation) else None
     trainer = _trainer(training, hardware, logger, [History(), Leave(), *([Best()] if held else [])])

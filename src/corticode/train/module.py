@@ -9,6 +9,7 @@ from typing import Any
 import lightning.pytorch as lightning
 import torch
 
+from corticode.augment.base import Chain, chance
 from corticode.objective.base import Objective
 from corticode.space import Space
 from corticode.train.optimizer import optimizer_of, schedule_of
@@ -27,6 +28,8 @@ class Learner(lightning.LightningModule):
     space : Space
     seed : int
         Of dropout and all else that is drawn while training.
+    augment : Chain or None
+        Changes batches that are learned from, never those that are judged.
 
     Attributes
     ----------
@@ -34,10 +37,12 @@ class Learner(lightning.LightningModule):
         One per epoch, plain numbers. Part of the state dict, since that is what comes back from other processes.
     """
 
-    def __init__(self, encoder: Any, head: Any, objective: Objective, training: Training, space: Space, seed: int):
+    def __init__(
+        self, encoder: Any, head: Any, objective: Objective, training: Training, space: Space, seed: int, augment: Chain | None = None
+    ):
         super().__init__()
         self.encoder, self.head, self.objective = encoder, head, objective
-        self.training_settings, self.space, self.seed = training, space, seed
+        self.training_settings, self.space, self.seed, self.augment = training, space, seed, augment
         self.history: list[dict[str, float]] = []
         self.best_epoch: int | None = None
         self._sums: dict[str, dict[str, Any]] = {}
@@ -52,11 +57,18 @@ class Learner(lightning.LightningModule):
 
     def training_step(self, batch, index):
         """Return the loss of one batch [b, ...], [b] (and [b], the domains, for encoders that have them)."""
-        return self._losses("train", batch)["loss"]
+        return self._losses("train", self._augmented(batch, index))["loss"]
 
     def validation_step(self, batch, index):
         """Add one batch of held-back rows to the epoch's means."""
         self._losses("val", batch)
+
+    def _augmented(self, batch: Any, index: int) -> Any:
+        if not self.augment:
+            return batch
+        x, y, *domain = batch
+        # settled by where training stands, so that one that was resumed goes on as if it had not stopped
+        return *self.augment(x, y, self.space, chance(self.seed, self.current_epoch, index, self.global_rank)), *domain
 
     def _losses(self, part: str, batch: Any) -> dict[str, torch.Tensor]:
         x, y, *domain = batch
