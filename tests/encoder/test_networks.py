@@ -18,6 +18,7 @@ from corticode import catalogue
 from corticode.compose import compose
 from corticode.decoder import Decoder
 from corticode.errors import BrokenDataError, SentenceError
+from corticode.objective.supervised import Supervised
 from corticode.recipe import Recipe
 from corticode.space import Space
 from corticode.task.classification import Classification
@@ -71,12 +72,13 @@ def parameters(decoder: Decoder) -> dict[str, nn.Parameter]:
 
 
 def loss(decoder: Decoder) -> torch.Tensor:
-    """One batch's loss by the recipe's own objective, in training mode."""
+    """One batch's loss by the recipe's own objective, in training mode; by its labels where it learns by reward."""
     decoder.encoder.train(), decoder.head.train()
+    objective = getattr(decoder.adapter, "objective", None) or Supervised()
     y = torch.arange(8) % len(decoder.classes)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return decoder.adapter.objective(decoder.encoder, decoder.head, batch(), y, decoder.space)["loss"]
+        return objective(decoder.encoder, decoder.head, batch(), y, decoder.space)["loss"]
 
 
 def settled(name: str) -> Decoder:
