@@ -69,7 +69,8 @@ def fit(
     logger : dict or None
         {'kind': 'csv' or 'tensorboard', 'folder': path}: curves for programs that read them.
     learn_scale : bool
-        Standardise values of y by these rows; False keeps the scale of an earlier fit.
+        Standardise values of y by these rows, and let the encoder learn what it learns without gradients; False keeps what an
+        earlier fit made of both.
     inner : Inner or None
         Rows to learn from and rows to stop by; None cuts them by `training.validation` and `seed`.
     augment : Chain or None
@@ -93,6 +94,8 @@ def fit(
         inner = inner_validation(meta, y, training.validation, seed, np.shape(F)[-1] / space.sfreq)
     if learn_scale:
         head.learn_scale(np.asarray(y)[inner.fit])
+        if type(encoder).fit is not Encoder.fit:  # filters that are not learned by gradients (CSP)
+            encoder.fit(F[inner.fit], np.asarray(y)[inner.fit], meta.iloc[inner.fit])
     hardware = hardware.resolved()
     gpus = list(range(torch.cuda.device_count())) if hardware.accelerator == "gpu" else []
     with torch.random.fork_rng(devices=gpus), _quiet():
