@@ -14,7 +14,7 @@ from corticode.errors import SentenceError
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF = catalogue.conf_folder()
-OWN_WORDS = ("task", "prepare", "split", "align", "adapt")
+OWN_WORDS = ("task", "prepare", "split", "augment", "align", "adapt")
 
 
 def entries(word: str) -> list[str]:

@@ -19,7 +19,7 @@ from corticode import store
 from corticode.errors import SentenceError
 
 # The words of the house that a user picks an entry for, in the order in which data walk through it.
-WORDS = ("data", "task", "prepare", "split", "model", "adapt", "align", "engine", "trainer", "logger", "experiment")
+WORDS = ("data", "task", "prepare", "split", "model", "augment", "adapt", "align", "engine", "trainer", "logger", "experiment")
 
 
 @functools.cache

@@ -50,7 +50,7 @@ def resolved(cfg: Any, choices: Any) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     runtime = OmegaConf.to_container(choices)
-    for word in ("data", "task", "prepare", "split", "model", "adapt", "align", "engine", "trainer"):
+    for word in ("data", "task", "prepare", "split", "model", "augment", "adapt", "align", "engine", "trainer"):
         if not isinstance(runtime.get(word), str):
             raise SentenceError(
                 f"{word}= takes one entry here: to compare several, sweep with `-m {word}=a,b`, or give corticode.run a dict of models"

@@ -335,6 +335,7 @@ def run(
     prepare: str | None = None,
     align: str | None = None,
     adapt: str | None = None,
+    augment: str | None = None,
     overrides: Sequence[str] = (),
     output: str | Path | None = None,
     seed: int | Sequence[int] = 0,
@@ -350,7 +351,7 @@ def run(
         [n, channels x times]; pipelines that begin elsewhere (pyriemann, MNE) get [n, channels, times]. Networks map
         [b, channels, times] to [b, n_outputs]; each fold starts from a copy of the given one.
     data : str, mne.Epochs, (X, y, meta) or Windows
-    split, task, prepare, align, adapt : str or None
+    split, task, prepare, align, adapt, augment : str or None
         Names; None takes what the data set brings (LOSO, or within-session for one person, for one's own data).
     overrides : sequence of str
         Anything else that can be typed on the command line: `["align.access=all", "data.root=/data"]`.
@@ -374,7 +375,7 @@ def run(
     from corticode.compose import compose, new_folder
 
     own_data = not isinstance(data, str)
-    words: dict[str, Any] = {"task": task, "prepare": prepare, "align": align, "adapt": adapt, "split": split}
+    words: dict[str, Any] = {"task": task, "prepare": prepare, "align": align, "adapt": adapt, "augment": augment, "split": split}
     if own_data:
         idle = [
             word for word in ([f"prepare={prepare}"] if prepare else []) + [*overrides] if word.lstrip("+~").startswith(("prepare", "data"))
@@ -399,7 +400,10 @@ def run(
     cfg = next(iter(configs.values())) if names and len(names) == len(several) else compose(["model=own", *chosen], config_dir)
     if isinstance(model, dict):
         # a name in a dict brings its own way of learning along
-        model = {k: ({**configs[k]["model"], "adapt": configs[k]["adapt"]} if k in configs else v) for k, v in model.items()}
+        model = {
+            k: ({**configs[k]["model"], "adapt": configs[k]["adapt"], "augment": configs[k]["augment"]} if k in configs else v)
+            for k, v in model.items()
+        }
     folder = Path(output) if output is not None else new_folder(cfg)
     return run_config(
         cfg, folder, data=data if own_data else None, model=None if isinstance(model, str) else model, command="corticode.run(...)"

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from corticode import catalogue, store
+from corticode.augment.base import Chain, switched_on
 from corticode.decoder import Decoder
 from corticode.errors import SentenceError
 from corticode.space import Space
@@ -39,6 +40,8 @@ class Recipe:
         The task's own head, for recipes whose head answers another kind of question.
     own : scikit-learn estimator, nn.Module or None
         A prototype: cloned or copied for each decoder, never fitted itself.
+    augment : dict or None
+        Name -> configuration of each augmentation; those that are off are no part of the recipe.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Recipe:
     default_head: dict[str, Any] | None = None
     own: Any = None
     logger: dict[str, Any] | None = None  # where training curves go is no part of the numbers
+    augment: dict[str, Any] | None = None
 
     @property
     def is_own(self) -> bool:
@@ -76,8 +80,8 @@ class Recipe:
         if neural is not None:  # one's own model says itself how it learns
             adapt = {"_target_": "corticode.adapt.full.Full"} if neural else {"_target_": "corticode.adapt.probe.Probe"}
         adapt = catalogue.make(
-            adapt, objective=catalogue.make(self.model.get("objective")), training=catalogue.make(self.model.get("train")),
-            trainer=self.trainer, logger=self.logger,
+            adapt, objective=catalogue.make(self.model.get("objective"), classes=self.classes), training=catalogue.make(self.model.get("train")),
+            trainer=self.trainer, logger=self.logger, augment=self._augmentation(adapt),
         )  # fmt: skip
         return Decoder(
             encoder, head, adapt, catalogue.make(self.align),
@@ -88,10 +92,11 @@ class Recipe:
         """Return plain values that make two recipes the same: configuration, code, and the content of one's own model."""
         # hardware that gives the same numbers is not part of the key
         plain = {
-            "model": {k: v for k, v in self.model.items() if k not in ("name", "adapt")},
+            "model": {k: v for k, v in self.model.items() if k not in ("name", "adapt", "augment")},
             "adapt": self.adapt,
             "align": self.align,
             "hardware": self._hardware(),
+            **({"augment": switched_on(self.augment)} if switched_on(self.augment) else {}),
         }
         described = {
             **plain, "space": self.space.to_dict(), "n_times": self.n_times, "classes": list(self.classes), "uses": list(self.uses),
@@ -111,6 +116,21 @@ class Recipe:
             head_config = self.default_head  # a classifier's head cannot answer with a number
         offers |= {"n_features": getattr(encoder, "n_features", None), "n_tokens": getattr(encoder, "n_tokens", None)}
         return encoder, catalogue.make(head_config, **offers), None
+
+    def _augmentation(self, adapt: dict[str, Any]) -> Chain | None:
+        """Return the augmentations that are switched on, for these classes and windows."""
+        wanted = switched_on(self.augment)
+        if not wanted:
+            return None
+        if not catalogue.locate(adapt["_target_"]).trains:
+            way = str(adapt["_target_"]).rpartition(".")[2].lower()
+            raise SentenceError(
+                f"augment.{next(iter(wanted))} changes batches of a training by gradients, and model={self.name} with adapt={way} has none: "
+                "use augment=none, or a network with adapt=full"
+            )
+        chain = Chain(**{name: catalogue.make(config, classes=self.classes) for name, config in wanted.items()})
+        chain.check(self.space, self.n_times)
+        return chain
 
     def _own_parts(self, offers: dict[str, Any]) -> tuple[Any, Any, bool]:
         thing = self.own
@@ -212,7 +232,7 @@ def recipes_of(cfg: Mapping[str, Any], model: Any, windows: Windows, folder: Pat
     return [
         Recipe(
             name=name, model=config, adapt=config.get("adapt") or cfg["adapt"], align=cfg["align"], trainer=cfg["trainer"],
-            space=windows.space, n_times=windows.n_times, own=own, logger=logger, **question,
+            space=windows.space, n_times=windows.n_times, own=own, logger=logger, augment=config.get("augment", cfg.get("augment")), **question,
         )
         for name, config, own in models_of(cfg, model)
     ]  # fmt: skip

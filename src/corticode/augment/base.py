@@ -128,8 +128,8 @@ class Chain(Stateful):
         return [name for name, step in self.steps.items() if step.mixes]
 
     def arguments(self) -> dict[str, Any]:
-        """Return the augmentations by name, in order."""
-        return dict(self.steps)
+        """Return the augmentations by name, in order; one's own are left out, since a saved decoder may name no code from outside."""
+        return {name: step for name, step in self.steps.items() if type(step).__module__.startswith("corticode.")}
 
 
 def switched_on(config: Mapping[str, Any] | None) -> dict[str, Any]:

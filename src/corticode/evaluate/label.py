@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from corticode import store
+from corticode.augment.base import switched_on
 from corticode.evaluate.record import read_config
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 # Protocols that agree in these may be combined over data sets.
 _FAMILY = ("split", "split_arguments", "size", "access", "metric", "level", "conformal")
 # What a pipeline is on whatever data, and what may be another one with each data set.
-_PIPELINE, _PREPARATION = ("model", "adapt", "align"), ("prepare", "task")
+_PIPELINE, _PREPARATION = ("model", "adapt", "align", "augment"), ("prepare", "task")
 _ASKED = ("task", "metric", "level", "unit", "split", "data", "prepare")
 # More keys than this are cut down to those that it takes to tell pipelines apart.
 _MOST_KEYS, _LONGEST = 4, 40
@@ -64,6 +65,7 @@ def _of_pipeline(c: Candidate) -> dict[str, Any]:
     config, summary = read_config(c.first.folder), c.first.summary
     models = config.get("models") or {}
     words = {word: config[word] for word in (*_PIPELINE, *_PREPARATION) if word in config}
+    words["augment"] = switched_on(words.get("augment"))  # what is off is nowhere, as in runs that knew no augmentation
     if c.first.model in models:
         words["model"] = models[c.first.model]
     choices = config.get("choices") or {}

@@ -55,7 +55,7 @@ def _content(cfg: Mapping[str, Any], windows: Windows) -> str:
 
 
 # What makes two pipelines one, on whatever data.
-_PIPELINE = ("model", "adapt", "align", "code", "own")
+_PIPELINE = ("model", "adapt", "align", "augment", "code", "own")
 
 
 def _asked_rows(windows: Windows, folds: Sequence[Fold]) -> str:
