@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import golden
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
+import golden
 from corticode.encoder.shallow_convnet import ShallowConvNet
 from corticode.errors import SentenceError
 from corticode.head.linear import Linear
