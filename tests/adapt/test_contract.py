@@ -11,9 +11,10 @@ from corticode.decoder import Decoder
 from corticode.errors import SentenceError
 
 ENTRIES = sorted(catalogue.names("adapt"))
+TRAINED = ("full", "q_learning")  # networks: their own tests
 
 
-@pytest.fixture(params=[entry for entry in ENTRIES if entry != "full"])
+@pytest.fixture(params=[entry for entry in ENTRIES if entry not in TRAINED])
 def fitted(request, windows):
     """A fitted decoder of each classical entry, the target's first rows, and the rest."""
     from corticode.recipe import Recipe
