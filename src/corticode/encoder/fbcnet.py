@@ -97,9 +97,11 @@ class FBCNet(NeuralEncoder):
 
 
 def _variance(x: torch.Tensor) -> torch.Tensor:
-    """Return the variance over the last axis, as `torch.var`, ten times as fast on a CPU; x is overwritten.
+    """Return the variance over the last axis, as `torch.var`, with its gradient.
 
-    What is taken off needs no gradient: deviations from a mean sum to zero, so that of the mean does.
+    What is taken off needs no gradient: deviations from a mean sum to zero. Twice the product with themselves as constants has the
+    gradient of their square, one pass where a square takes two.
     """
-    x = x.sub_(x.mean(dim=-1, keepdim=True).detach())
-    return torch.linalg.vector_norm(x, dim=-1, dtype=torch.float32).square() / (x.shape[-1] - 1)
+    x = x - x.mean(dim=-1, keepdim=True).detach()
+    squares = torch.einsum("...t,...t->...", x, x.detach())
+    return (2 * squares - squares.detach()) / (x.shape[-1] - 1)
