@@ -1,0 +1,60 @@
+"""Filter each feature in time by itself, with a gradient that does not grow with the length of the filters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+
+def depthwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """Convolve as `conv1d(x, weight, bias, groups=features)` does, and learn several times faster on a CPU.
+
+    The gradient of a filter is the correlation of what came in with what came back, at as many lags as the filter is long. A
+    convolution sums each lag by itself; here the batch's spectra are multiplied once.
+
+    Parameters
+    ----------
+    x : float tensor [b, features, times + kernel - 1]
+        Padded already.
+    weight : float tensor [features, 1, kernel]
+    bias : float tensor [features] or None
+
+    Returns
+    -------
+    y : float tensor [b, features, times]
+    """
+    y = _Depthwise.apply(x, weight)
+    return y if bias is None else y + bias.to(y.dtype)[:, None]
+
+
+class _Depthwise(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return functional.conv1d(x, weight, groups=len(weight))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, back: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        x, weight = ctx.saved_tensors
+        k = weight.shape[-1]
+        dx = dweight = None
+        if ctx.needs_input_grad[0]:
+            dx = functional.conv1d(functional.pad(back, (k - 1, k - 1)), weight.flip(2).to(back.dtype), groups=len(weight)).to(x.dtype)
+        if ctx.needs_input_grad[1]:
+            n = _fast_length(x.shape[-1])
+            spectra = torch.fft.rfft(back.float(), n).conj() * torch.fft.rfft(x.float(), n)  # there is no FFT in 16 bits
+            dweight = torch.fft.irfft(spectra.sum(dim=0), n)[:, None, :k].to(weight.dtype)
+        return dx, dweight
+
+
+def _fast_length(n: int) -> int:
+    """Return a length of n or more, little more, of which a transform is fast: a product of 2, 3 and 5."""
+    power = max(16, 1 << (n - 1).bit_length())
+    return next(power * part // 16 for part in (9, 10, 12, 15, 16) if power * part // 16 >= n)
