@@ -100,7 +100,9 @@ def test_a_tone_wakes_its_band():
     assert (tokens[0].argmax(dim=1) == 4).all()
 
 
-def test_a_low_rate_is_refused():
-    with pytest.raises(SentenceError, match="36 to 40 Hz reaches .* take a higher rate"):
+def test_bands_that_do_not_fit_are_refused():
+    with pytest.raises(SentenceError, match="36 to 40 Hz reaches from 34 to 42 Hz and needs a rate above 84 Hz, not 80: set prepare"):
         FBCNet(3, 320, 80.0)
+    with pytest.raises(SentenceError, match="stay above 0"):
+        FBCNet(3, 320, 80.0, bands_hz=[(1, 4)])
     assert FBCNet(3, 320, 80.0, bands_hz=[(4, 8), (8, 30)]).n_features == 64

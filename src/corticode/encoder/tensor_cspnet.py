@@ -9,14 +9,12 @@ from torch import nn
 from corticode.encoder.neural import NeuralEncoder
 from corticode.errors import SentenceError
 from corticode.layer import spectral
+from corticode.layer.bands import Bands, chebyshev
 from corticode.layer.bimap import BiMap
 from corticode.layer.spd_norm import SPDCentre
 
-# The paper's filter bank: Chebyshev II, 3 dB inside a band, 30 dB from 2 Hz outside of it.
+# The paper's filter bank, of FBCNet's filters.
 _BANDS_HZ = tuple((low, low + 4) for low in range(4, 40, 4))
-_PASS_DB, _STOP_DB, _TRANSITION_HZ = 3, 30, 2
-# Seconds of silence behind a window for what its filters ring on.
-_RINGING_S = 3.0
 # Windows that are filtered at a time: nine bands of them stand in memory.
 _ROWS = 32
 
@@ -102,8 +100,7 @@ class TensorCSPNet(NeuralEncoder):
                 f"TensorCSPNet reads covariances of {n_chans} channels from {self._length} samples, which have no full rank: "
                 "take longer windows, or fewer channels"
             )
-        self._padded = self.n_times + round(_RINGING_S * self.sfreq)
-        self.register_buffer("response", _response(self.sfreq, self._padded), persistent=False)
+        self.bank = Bands(chebyshev(_BANDS_HZ, self.sfreq), self.n_times)
         n_maps = len(_BANDS_HZ) * n_segments
         self.first = BiMap(self.n_chans, n_hidden, n_maps, stiefel)
         self.second = BiMap(n_hidden, n_filters, n_maps, stiefel)
@@ -134,10 +131,7 @@ class TensorCSPNet(NeuralEncoder):
 
     def covariances(self, x: torch.Tensor) -> torch.Tensor:
         """Return covariances, float64 [b, bands, n_segments, c, c], of windows [b, channels, times]."""
-        with torch.autocast(x.device.type, enabled=False):
-            x = x.float()
-            spectrum = torch.fft.rfft(x - x.mean(dim=-1, keepdim=True), n=self._padded)  # [b, channels, frequencies]
-            bands = torch.fft.irfft(spectrum[:, None] * self.response[:, None], n=self._padded)  # [b, bands, channels, times]
+        bands = self.bank(x - x.mean(dim=-1, keepdim=True))  # [b, bands, channels, times]
         last = self.n_times - self._length
         starts = [round(k * last / max(1, self.n_segments - 1)) for k in range(self.n_segments)]
         C = torch.stack([spectral.covariance(bands[..., s : s + self._length]) for s in starts], dim=2)
@@ -149,7 +143,7 @@ class TensorCSPNet(NeuralEncoder):
         C = np.empty((len(X), len(_BANDS_HZ), self.n_segments, self.n_chans, self.n_chans))
         with torch.no_grad():
             for first in range(0, len(X), _ROWS):
-                x = torch.from_numpy(np.array(X[first : first + _ROWS], dtype=np.float32)).to(self.response.device)
+                x = torch.from_numpy(np.array(X[first : first + _ROWS], dtype=np.float32)).to(self.bank.response.device)
                 C[first : first + _ROWS] = self.covariances(x).cpu().numpy()
         return C
 
@@ -162,21 +156,3 @@ class TensorCSPNet(NeuralEncoder):
         """
         if len(shape) != 5 or tuple(shape[1:]) != (len(_BANDS_HZ), self.n_segments, self.n_chans, self.n_chans):
             super().check_input(shape)
-
-
-def _response(sfreq: float, n: int) -> torch.Tensor:
-    """Return what causal filters do to each frequency of n samples, complex [bands, n // 2 + 1]."""
-    from scipy.signal import cheb2ord, cheby2, sosfreqz
-
-    highest = _BANDS_HZ[-1][1] + _TRANSITION_HZ
-    if sfreq <= 2 * highest:
-        raise SentenceError(
-            f"TensorCSPNet filters up to {highest} Hz and needs a rate above {2 * highest} Hz, not {sfreq:g}: set prepare.resample.sfreq_hz"
-        )
-    responses = []
-    for low, high in _BANDS_HZ:
-        stop = (low - _TRANSITION_HZ, high + _TRANSITION_HZ)
-        order, _ = cheb2ord((low, high), stop, _PASS_DB, _STOP_DB, fs=sfreq)
-        sos = cheby2(order, _STOP_DB, stop, btype="bandpass", output="sos", fs=sfreq)
-        responses.append(sosfreqz(sos, worN=2 * np.pi * np.arange(n // 2 + 1) / n)[1])
-    return torch.from_numpy(np.stack(responses)).to(torch.complex64)

@@ -100,9 +100,10 @@ def butterworth(bands_hz: Sequence[Sequence[float]], sfreq: float, order: int = 
 
 
 def _check_band(band: Sequence[float], reach: Sequence[float], sfreq: float) -> None:
-    if not 0 < reach[0] <= band[0] < band[1] <= reach[1] < sfreq / 2:
+    said = f"a band-pass of {band[0]:g} to {band[1]:g} Hz reaches from {reach[0]:g} to {reach[1]:g} Hz"
+    if not 0 < reach[0] <= band[0] < band[1] <= reach[1]:
+        raise SentenceError(f"{said}: take bands (low, high) that stay above 0")
+    if not reach[1] < sfreq / 2:
         raise SentenceError(
-            f"a band-pass of {band[0]:g} to {band[1]:g} Hz reaches from {reach[0]:g} to {reach[1]:g} Hz, which does not fit between 0 and "
-            f"half the sampling rate ({sfreq / 2:g} Hz): take a higher rate (prepare.resample.sfreq_hz=), or other bands "
-            "(model.encoder.bands_hz=)"
+            f"{said} and needs a rate above {2 * reach[1]:g} Hz, not {sfreq:g}: set prepare.resample.sfreq_hz=, or take lower bands"
         )
