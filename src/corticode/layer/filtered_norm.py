@@ -39,7 +39,7 @@ class FilteredNorm(nn.Module):
             gain = norm.weight.view(shape) * torch.rsqrt(variance + norm.eps)
             offset = norm.bias.view(shape) - gain * mean
             weight = weight * gain[..., None]
-        b, times = len(x), x.shape[-1]
+        b, times = x.shape[0], x.shape[-1]  # not len(x), which an export would fix
         weight = weight.expand(b, *weight.shape).flatten(0, 1)
         offset = offset.to(x.dtype).expand(b, *shape).reshape(-1, self.n_filters, 1)
         return torch.baddbmm(offset, weight, x.flatten(0, 1)).view(b, *shape, times)
@@ -52,7 +52,7 @@ class FilteredNorm(nn.Module):
         mean = (weight @ center[..., None])[..., 0]
         variance = ((weight @ covariance) * weight).sum(dim=-1).clamp(min=0)
         with torch.no_grad():
-            n = len(x) * x.shape[-1]
+            n = x.shape[0] * x.shape[-1]
             self.norm.running_mean.lerp_(mean.flatten(), self.norm.momentum)
             self.norm.running_var.lerp_(variance.flatten() * (n / max(1, n - 1)), self.norm.momentum)
             self.norm.num_batches_tracked.add_(1)
