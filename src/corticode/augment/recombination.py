@@ -45,7 +45,7 @@ class Recombination(Augment):
         if self.n_segments < 2 or self.copies < 0:
             raise SentenceError(f"augment.recombination: n_segments={n_segments} (2 or more) and copies={copies} (0 or more) cannot be")
         if self.classes == () and not self.off:
-            raise SentenceError("augment.recombination joins trials of one class, and the task asks for a number: use probability=0")
+            raise SentenceError("augment.recombination joins trials of one class, and the task asks for a number: use augment=none")
 
     def check(self, space, n_times):
         """Refuse more segments than samples.
@@ -76,8 +76,10 @@ def _donors(y: torch.Tensor, wanted: torch.Tensor, n_segments: int, generator: t
     ordered, order = torch.sort(y)
     first = torch.searchsorted(ordered, wanted)
     count = torch.searchsorted(ordered, wanted, right=True) - first
-    share = torch.rand(len(wanted), n_segments, generator=generator, dtype=torch.float64).to(y.device)
-    return order[first[:, None] + (share * count[:, None]).long()]
+    share = torch.rand(len(wanted), n_segments, generator=generator).to(y.device)
+    # a share just below 1 may be rounded up to the next class
+    place = (share * count[:, None]).long().minimum(count[:, None] - 1)
+    return order[first[:, None] + place]
 
 
 def _joined(x: torch.Tensor, donors: torch.Tensor) -> torch.Tensor:
