@@ -9,44 +9,51 @@ from typing import Any
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from corticode.errors import BrokenDataError, SentenceError
+from corticode.errors import SentenceError
+from corticode.train.average import Moving, copies, put, tensors_of
 
 
 class History(Callback):
-    """Appends one line per epoch to `learner.history`: epoch, lr, train_*, val_*.
-
-    Raises
-    ------
-    BrokenDataError
-        The loss is no longer a number.
-    """
+    """Appends one line per epoch to `learner.history`: epoch, lr, train_*, val_*; stops where a loss is no longer a number."""
 
     def on_train_epoch_end(self, trainer, learner) -> None:
         """Close the epoch."""
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        rate, epoch = trainer.optimizers[0].param_groups[0]["lr"], trainer.current_epoch + 1
         means = learner.take_means()
         if trainer.world_size > 1:
             # the first process speaks for all, so that all decide alike
             means = trainer.strategy.broadcast(means)
-        if not math.isfinite(means["train_loss"]):
-            raise BrokenDataError(
-                f"training diverged: the loss of epoch {trainer.current_epoch + 1} is {means['train_loss']}: "
-                "lower model.train.lr=, or look for windows of extreme amplitude"
-            )
-        learner.history.append({"epoch": trainer.current_epoch + 1, "lr": rate, **means})
+        for name in ("train_loss", "val_loss"):
+            if not learner.broken and not math.isfinite(means.get(name, 0.0)):
+                learner.give_up(means[name], batch=learner.first_broken if name == "train_loss" else None)
+        if learner.broken:
+            return
+        stage = {"stage": 2} if learner.stage == 2 else {}
+        learner.history.append({"epoch": epoch, **stage, "lr": rate, **means})
         if trainer.logger is not None:
-            trainer.logger.log_metrics({**means, "lr": rate}, step=trainer.current_epoch + 1)
+            trainer.logger.log_metrics({**means, "lr": rate}, step=epoch)
 
 
 class Best(Callback):
-    """Keeps the weights of the best epoch in memory, stops after `patience` epochs without a better one, and puts the best back."""
+    """Keeps the weights of the best epoch in memory, stops after `patience` epochs without a better one, and puts the best back.
 
-    def __init__(self):
+    Parameters
+    ----------
+    moving : Moving or None
+        The average that is judged in place of the weights.
+    patient : bool
+        Never stop: the weights of later epochs are wanted.
+    """
+
+    def __init__(self, moving: Moving | None = None, patient: bool = False):
+        self.moving, self.patient = moving, patient
         self.best: float | None = None
         self.weights: dict[str, Any] = {}
 
     def on_train_epoch_end(self, trainer, learner) -> None:
         """Compare this epoch with the best."""
+        if learner.broken:
+            return
         settings, line = learner.training_settings, learner.history[-1]
         if settings.monitor not in line:
             raise SentenceError(
@@ -54,16 +61,56 @@ class Best(Callback):
             )
         if settings.is_better(line[settings.monitor], self.best):
             self.best, learner.best_epoch = line[settings.monitor], line["epoch"]
-            self.weights = {name: tensor.detach().clone() for name, tensor in _tensors(learner).items()}
+            self.weights = copies(self.moving.weights if self.moving else tensors_of(learner))
         elif line["epoch"] - (learner.best_epoch or 0) >= settings.patience and line["epoch"] >= settings.min_epochs:
-            trainer.should_stop = True
+            trainer.should_stop = not self.patient
 
     def on_train_end(self, trainer, learner) -> None:
         """Put the best weights back."""
-        with torch.no_grad():
-            for name, tensor in _tensors(learner).items():
-                if name in self.weights:
-                    tensor.copy_(self.weights[name])
+        put(learner, self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed training needs."""
+        return {"best": self.best, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back."""
+        self.best, self.weights = state["best"], state["weights"]
+
+
+class Until(Callback):
+    """Stops as soon as the loss on held-back rows, which now are learned from, has come down to a target.
+
+    Parameters
+    ----------
+    target : float
+    """
+
+    def __init__(self, target: float):
+        self.target = float(target)
+        self.start: dict[str, Any] = {}
+
+    def on_train_start(self, trainer, learner) -> None:
+        """Remember the weights, should all that follows come to nothing."""
+        self.start = self.start or copies(tensors_of(learner))
+
+    def on_train_epoch_end(self, trainer, learner) -> None:
+        """Compare the loss with the target."""
+        if not learner.broken and learner.history[-1]["val_loss"] <= self.target:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer, learner) -> None:
+        """Go back where a loss was no number."""
+        if learner.broken:
+            put(learner, self.start)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed training needs."""
+        return {"start": self.start}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back."""
+        self.start = state["start"]
 
 
 class Leave(Callback):
@@ -78,7 +125,3 @@ class Leave(Callback):
 def _leave_group() -> None:
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-
-
-def _tensors(learner: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {**dict(learner.named_parameters()), **dict(learner.named_buffers())}

@@ -1,17 +1,15 @@
 """Train an encoder and its head on the rows of one fold.
 
 fit rows --inner validation--> rows to learn from | rows to stop by
-Learner (module) + Batches (loader) + History, Best (callback) --> Lightning --> weights in place, notes
+Stages (stage): Learner (module) + Batches (loader) + callbacks (callback, average, resume) --> Lightning --> weights in place
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,16 +18,13 @@ import torch
 
 from corticode.augment.base import Chain
 from corticode.encoder.base import Encoder
-from corticode.errors import SentenceError
 from corticode.head.base import Head
 from corticode.objective.base import Objective
 from corticode.space import Space
 from corticode.split.inner import Inner, inner_validation
-from corticode.train.loader import Batches
+from corticode.train.checkpoint import Checkpoint
+from corticode.train.diverged import where
 from corticode.train.settings import Hardware, Training
-
-# Windows per forward pass on held-back rows: nothing is learned there, so it is bound by memory alone.
-_VALIDATION_BATCH = 256
 
 
 def fit(
@@ -47,10 +42,14 @@ def fit(
     learn_scale: bool = True,
     inner: Inner | None = None,
     augment: Chain | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> dict[str, Any]:
-    """Train encoder and head in place; the weights of the best epoch stay.
+    """Train encoder and head in place; the weights of the best epoch stay, or the average that `training` asks for.
 
-    The same seed and number of threads give the same bits on a CPU; the global random state is left as it was.
+    The same seed and number of threads give the same bits on a CPU; the global random state is left as it was. Where a loss is
+    no longer a number, training stops: the best weights on held-back rows stay, and the note 'diverged' says where it was.
+    A batch that does not fit the memory of a GPU goes through in parts, with one step for all (batch normalisation then sees
+    parts), and the note 'memory' says so.
 
     Parameters
     ----------
@@ -75,19 +74,24 @@ def fit(
         Rows to learn from and rows to stop by; None cuts them by `training.validation` and `seed`.
     augment : Chain or None
         Changes batches that are learned from.
+    checkpoint : Checkpoint or None
+        Where training is kept while it runs, on one device: what is there under the same settings, seed, rows and network is gone
+        on with, to the same bits. Whoever gave it removes it.
 
     Returns
     -------
     notes : dict
         'selection' (how the checkpoint was chosen, in words), 'history' (list of dict per epoch), 'best_epoch',
-        'n_parameters', 'precision'.
+        'n_parameters', 'precision'; 'diverged', 'memory' where there is something to say.
 
     Raises
     ------
     SentenceError
         The windows are not those the network was built for.
     BrokenDataError
-        The loss is no longer a number.
+        The loss is no longer a number, and nothing was held back to say which weights were good: names epoch, batch and recordings.
+    SentenceError
+        A GPU does not hold one window, or batch normalisation was given one.
     """
     encoder.check_input(np.shape(F))
     if inner is None:
@@ -96,96 +100,47 @@ def fit(
         head.learn_scale(np.asarray(y)[inner.fit])
         if type(encoder).fit is not Encoder.fit:  # filters that are not learned by gradients (CSP)
             encoder.fit(F[inner.fit], np.asarray(y)[inner.fit], meta.iloc[inner.fit])
+    # Lightning takes seconds to import, and only a fit needs it
+    from corticode.train.stage import Rows, Stages
+
     hardware = hardware.resolved()
     gpus = list(range(torch.cuda.device_count())) if hardware.accelerator == "gpu" else []
+    rows = Rows(F, np.asarray(y), meta, inner, encoder.domains(meta))
     with torch.random.fork_rng(devices=gpus), _quiet():
         torch.manual_seed(seed)
-        learner = _run(encoder, head, objective, F, y, inner, space, training, seed, hardware, logger, encoder.domains(meta), augment)
+        stages = Stages(encoder, head, objective, rows, space, training, seed, hardware, logger, augment, checkpoint)
+        learner = stages.run()
     for module in (encoder, head):
         module.cpu()
         module.eval()
-    return {
+    notes = {
         "selection": _selection(inner, training, learner),
         "history": learner.history,
         "best_epoch": learner.best_epoch or len(learner.history),
         "n_parameters": encoder.n_parameters + head.n_parameters,
         "precision": hardware.precision,
     }
-
-
-def _run(encoder, head, objective, F, y, inner, space, training, seed, hardware, logger, domain, augment):
-    # Lightning takes seconds to import, and only a fit needs it
-    from corticode.train.callback import Best, History, Leave
-    from corticode.train.module import Learner
-
-    learner = Learner(encoder, head, objective, training, space, seed, augment)
-    batches = Batches(F, y, inner.fit, training.batch_size, seed, domain, encoder.domains_per_batch)
-    held = Batches(F, y, inner.validation, _VALIDATION_BATCH, domain=domain) if len(inner.validation) else None
-    trainer = _trainer(training, hardware, logger, [History(), Leave(), *([Best()] if held else [])])
-    try:
-        trainer.fit(learner, batches, held)
-    except SystemExit:
-        # Lightning answers Ctrl-C by leaving with status 1; the one who pressed it is to be told the truth
-        if trainer.interrupted:
-            raise KeyboardInterrupt from None
-        raise
-    return learner
-
-
-def _trainer(training: Training, hardware: Hardware, logger: dict[str, Any] | None, callbacks: list[Any]) -> Any:
-    from lightning.pytorch import Trainer
-
-    several_gpus = hardware.accelerator == "gpu" and hardware.devices != 1
-    return Trainer(
-        accelerator=hardware.accelerator,
-        devices=hardware.devices,
-        strategy=hardware.strategy,
-        precision=hardware.precision,
-        max_epochs=training.max_epochs,
-        gradient_clip_val=training.gradient_clip,
-        callbacks=callbacks,
-        logger=_logger(logger),
-        # on a GPU equal seeds give equal numbers as far as its kernels can
-        deterministic="warn" if hardware.accelerator == "gpu" else None,
-        benchmark=False,
-        sync_batchnorm=several_gpus,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-
-
-def _logger(settings: dict[str, Any] | None) -> Any:
-    """Return Lightning's logger in a new subfolder; False for none."""
-    kind = (settings or {}).get("kind")
-    if not kind:
-        return False
-    if kind not in ("csv", "tensorboard"):
-        raise SentenceError(f"logger.kind={kind} is unknown: pick csv or tensorboard, or logger=none")
-    from lightning.pytorch import loggers
-
-    folder = Path(settings["folder"])
-    for number in range(10_000):
-        try:
-            # folds run side by side: whoever makes the folder has it
-            os.makedirs(folder / f"fit_{number}")
-            break
-        except FileExistsError:
-            continue
-    make = {"csv": loggers.CSVLogger, "tensorboard": loggers.TensorBoardLogger}[kind]
-    try:
-        return make(save_dir=str(folder), name="", version=f"fit_{number}")
-    except ModuleNotFoundError as error:
-        raise SentenceError("logger=tensorboard needs the package tensorboard: pip install tensorboard, or use logger=csv") from error
+    if learner.broken:
+        said = where(learner.broken, len(stages.batches(inner.fit)))
+        notes["diverged"] = f"{said}: training stopped there, and the weights of epoch {learner.best_epoch} stay"
+    return {**notes, "memory": learner.memory} if learner.memory else notes
 
 
 def _selection(inner: Inner, training: Training, learner: Any) -> str:
-    n = len(learner.history)
+    first = [line for line in learner.history if "stage" not in line]
+    n, second = len(first), len(learner.history) - len(first)
+    averaged = f"moving average of the weights ({training.ema_decay:g}), " if training.ema_decay is not None else ""
+    if learner.average is not None:
+        judged = f", {training.monitor} {learner.average[training.monitor]:.4f}" if training.monitor in learner.average else ""
+        return f"mean of the weights of epochs {training.first_averaged} to {n}" + (
+            f"; inner validation: {inner.held}{judged}" if judged else ", no inner validation"
+        )
     if not len(inner.validation):
-        return f"last epoch of {n}, no inner validation"
-    return f"inner validation: {inner.held}, best {training.monitor} at epoch {learner.best_epoch} of {n}"
+        return f"{averaged}last epoch of {n}, no inner validation"
+    said = f"{averaged}inner validation: {inner.held}, best {training.monitor} at epoch {learner.best_epoch} of {n}"
+    if not second or learner.broken:
+        return said
+    return f"{said}, then {second} epochs with the held-back rows too (of {training.second_stage_epochs} at most)"
 
 
 @contextmanager

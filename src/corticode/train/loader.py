@@ -58,18 +58,21 @@ class Batches:
         return -(-n // size) if self.seed is None else n // size
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
-        rows = self.rows
         rank, world = 0, 1
-        if self.seed is not None:
-            random = np.random.default_rng([self.seed, self.epoch])
-            rows = None if self.domains_per_batch else random.permutation(rows)
-            if torch.distributed.is_available() and torch.distributed.is_initialized():
-                rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
-        self.epoch += 1
-        for batch in self._in_order(rows) if rows is not None else self._by_domain(random):
+        if self.seed is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
+            rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        for batch in self.order(epoch):
             mine = batch[rank::world]
             more = () if self.domain is None else (torch.from_numpy(self.domain[mine]),)
             yield torch.from_numpy(np.array(self.X[mine], dtype=np.float32)), torch.from_numpy(self.y[mine]), *more
+
+    def order(self, epoch: int) -> Iterator[np.ndarray] | list[np.ndarray]:
+        """Return the rows of each batch of an epoch, which counts from 0: the same whenever it is asked."""
+        if self.seed is None:
+            return self._in_order(self.rows)
+        random = np.random.default_rng([self.seed, epoch])
+        return self._by_domain(random) if self.domains_per_batch else self._in_order(random.permutation(self.rows))
 
     def _in_order(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         for k in range(len(self)):
@@ -87,4 +90,9 @@ class Batches:
             drawn = sorted(random.permutation(list(pieces)), key=lambda d: -len(pieces[d]))[:together]
             batches.append(np.concatenate([pieces[d].pop() for d in drawn]))
             pieces = {d: left for d, left in pieces.items() if left}
+        for alone in (k for k, batch in enumerate(batches) if len(batch) == 1):
+            most = max(range(len(batches)), key=lambda k: len(batches[k]))
+            if len(batches[most]) > 2:  # one window has no batch statistics
+                batches[alone] = np.append(batches[alone], batches[most][-1])
+                batches[most] = batches[most][:-1]
         return [batches[k] for k in random.permutation(len(batches))]

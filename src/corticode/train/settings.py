@@ -114,6 +114,11 @@ class Training(Stateful):
             ema_decay=None, average_from=None, validation=0.0, second_stage_epochs=0,
         )  # fmt: skip
 
+    @property
+    def first_averaged(self) -> int:
+        """The first epoch, counted from 1, whose weights enter the mean of `average_from`."""
+        return int(self.average_from * self.max_epochs) + 1
+
     def is_better(self, value: float, best: float | None) -> bool:
         """Compare two values of `monitor`: higher is better for an accuracy, lower for all else."""
         if best is None:
