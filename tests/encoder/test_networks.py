@@ -6,6 +6,7 @@ A new network is found by itself. Run it for one alone with `pytest tests/encode
 from __future__ import annotations
 
 import functools
+import shutil
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ from corticode.space import Space
 from corticode.task.classification import Classification
 
 CLASSES = ("left", "right", "feet")
+# as recordings have them, left and right of the head, since some networks learn from what lies opposite
+ELECTRODES = [f"{row}{side}" for row in ("C", "FC", "CP", "F", "P", "AF", "PO", "TP") for side in (3, 4, 1, 2, 5, 6, 7, 8)]
 # channels, samples, rate: from the least that must work or say why not, to what large montages bring
 SIZES = [(1, 50, 100.0), (3, 128, 128.0), (21, 480, 160.0), (22, 1000, 250.0), (64, 640, 160.0), (64, 321, 160.0)]
 
@@ -44,7 +47,7 @@ def config(name: str) -> dict:
 
 def build(name: str, n_chans: int = 6, n_times: int = 256, sfreq: float = 128.0, classes=CLASSES, space=None) -> Decoder:
     cfg = config(name)
-    space = space or Space("eeg", tuple(f"E{i}" for i in range(n_chans)), "uV", sfreq)
+    space = space or Space("eeg", tuple(ELECTRODES[:n_chans]), "uV", sfreq)
     return Recipe(name, cfg["model"], cfg["adapt"], cfg["align"], cfg["trainer"], space, n_times, classes)(0)
 
 
@@ -213,6 +216,7 @@ class TestNetwork:
             assert close(a, b, 1e-4 * max(1.0, b.abs().max().item())), n
 
     @pytest.mark.slow
+    @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="machine code for a CPU needs a C++ compiler")
     def test_it_is_compiled_to_machine_code(self, name):
         whole = Whole(settled(name))
         torch._dynamo.reset()

@@ -88,7 +88,7 @@ class DBConformer(NeuralEncoder):
         def blocks() -> nn.Sequential:
             return nn.Sequential(*(Block(emb_dim, n_heads, drop_prob, scale=emb_dim**-0.5) for _ in range(n_layers)))
 
-        self.stem = PatchStem(self.n_chans, emb_dim, (kernel,), patch, drop_prob)
+        self.stem = PatchStem(self.n_chans, emb_dim, kernel, patch, drop_prob)
         self.patch_place = nn.Parameter(torch.randn(self.n_times // patch, emb_dim))
         self.patch_blocks = blocks()
         self.channel_filters = nn.Conv1d(1, n_spatial, _CHANNEL_KERNEL, stride=_CHANNEL_STRIDE, padding=_CHANNEL_KERNEL // 2)
@@ -118,4 +118,4 @@ class DBConformer(NeuralEncoder):
 
     def filters(self):
         """Return the temporal filters of the branch of time, [emb_dim, samples]."""
-        return self.stem.temporal[0][:, 0]
+        return self.stem.temporal[:, 0]

@@ -34,14 +34,17 @@ class Supervised(Objective):
     def __call__(
         self, encoder: Any, head: Any, x: torch.Tensor, y: torch.Tensor, space: Any = None, subject: torch.Tensor | None = None
     ) -> dict[str, torch.Tensor]:
-        """Return 'loss', and 'accuracy' where y are classes; of probabilities the likeliest class counts.
+        """Return 'loss', and 'accuracy' where y are classes; see `compare`."""
+        return self.compare(head, head(encoder(x, space) if subject is None else encoder(x, space, subject)), y)
+
+    def compare(self, head: Any, output: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return 'loss' of a head's output [b, n_outputs], and 'accuracy' where y are classes; of probabilities the likeliest class counts.
 
         Raises
         ------
         SentenceError
             The loss, or y, is not for what the head answers.
         """
-        output = head(encoder(x, space) if subject is None else encoder(x, space, subject))
         classes = head.kind == "probability"  # what y is cannot be told from its numbers: both may be [b, k] floats
         loss = self.loss if self.loss != "auto" else ("cross_entropy" if classes else "mse")
         if (loss == "cross_entropy") != classes:
