@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from corticode.errors import SentenceError
-from corticode.layer.attention import Attention, Block
+from corticode.layer.attention import Attention, Block, attend
 
 PLACES = {
     "self_attn.in_proj_weight": "attention.query_key_value.weight", "self_attn.in_proj_bias": "attention.query_key_value.bias",
@@ -51,3 +51,11 @@ def test_dropout_is_for_training():
 def test_heads_must_share_the_features():
     with pytest.raises(SentenceError, match="n_heads=5"):
         Attention(12, 5)
+
+
+@pytest.mark.parametrize("n", [1, 7, 300])
+def test_few_tokens_and_many_are_mixed_alike(n):
+    query, key, value = torch.randn(3, 2, 4, n, 5, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    wanted = nn.functional.scaled_dot_product_attention(query, key, value, scale=0.3)
+    assert torch.allclose(attend(query, key, value, scale=0.3), wanted, atol=1e-5)
+    assert torch.allclose(attend(query, key, value), nn.functional.scaled_dot_product_attention(query, key, value), atol=1e-5)

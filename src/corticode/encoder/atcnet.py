@@ -10,6 +10,8 @@ from torch.nn import functional
 
 from corticode.encoder.neural import NeuralEncoder
 from corticode.errors import SentenceError
+from corticode.layer.attention import attend
+from corticode.layer.dropout import Dropout
 from corticode.layer.filter_bank import FilterBank
 from corticode.layer.tcn import TCN
 
@@ -106,7 +108,7 @@ class ATCNet(NeuralEncoder):
         self.convolution = nn.Conv1d(self.n_features, self.n_features, _SECOND_LENGTH, padding="same", bias=False)
         nn.init.xavier_uniform_(self.convolution.weight)
         self.norm = nn.BatchNorm1d(self.n_features, eps=1e-3)
-        self.dropout = nn.Dropout(drop_prob)
+        self.dropout = Dropout(drop_prob)
         self.attention = _WindowAttention(self.n_tokens, self.n_features, n_heads, head_dim, attention_drop_prob)
         # the windows' networks have one shape and run as one, in groups that do not see one another
         width = self.n_tokens * self.n_features
@@ -143,7 +145,7 @@ class _WindowAttention(nn.Module):
         self.query_key_value_bias = nn.Parameter(torch.zeros(n_windows, 1, 3 * width))
         self.mix = nn.Parameter(torch.empty(n_windows, width, n_features))
         self.mix_bias = nn.Parameter(torch.zeros(n_windows, 1, n_features))
-        self.dropout = nn.Dropout(_ATTENTION_OUT_DROP)
+        self.dropout = Dropout(_ATTENTION_OUT_DROP)
         for weight in (self.query_key_value, self.mix):  # Glorot's bound for each window's queries, keys, values and mixtures
             nn.init.uniform_(weight, -math.sqrt(6 / (n_features + width)), math.sqrt(6 / (n_features + width)))
 
@@ -153,7 +155,6 @@ class _WindowAttention(nn.Module):
         z = functional.layer_norm(x, (d,), eps=1e-6) * self.norm_weight + self.norm_bias
         z = torch.baddbmm(self.query_key_value_bias, z.reshape(w, b * n, d), self.query_key_value)
         query, key, value = z.view(w * b, n, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
-        drop_prob = self.drop_prob if self.training else 0.0
-        z = functional.scaled_dot_product_attention(query, key, value, dropout_p=drop_prob)  # [w b, heads, n, head_dim]
+        z = attend(query, key, value, self.drop_prob if self.training else 0.0)  # [w b, heads, n, head_dim]
         z = torch.baddbmm(self.mix_bias, z.transpose(1, 2).reshape(w, b * n, -1), self.mix)
         return x + self.dropout(z).view(w, b, n, d)

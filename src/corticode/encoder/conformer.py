@@ -9,6 +9,7 @@ from torch.nn import functional
 from corticode.encoder.neural import NeuralEncoder
 from corticode.errors import SentenceError
 from corticode.layer.attention import Block
+from corticode.layer.dropout import Dropout
 
 # What the paper gives in samples at 250 Hz: 25, 15 and five times 15.
 _KERNEL_S = 0.1
@@ -88,7 +89,7 @@ class Conformer(NeuralEncoder):
         self.temporal = nn.Conv1d(1, emb_dim, kernel)
         self.spatial = nn.Conv1d(emb_dim, emb_dim, self.n_chans)  # its axis of length n_chans is that of channels
         self.norm = nn.BatchNorm1d(emb_dim)
-        self.dropout = nn.Dropout(drop_prob)
+        self.dropout = Dropout(drop_prob)
         self.projection = nn.Linear(emb_dim, emb_dim)
         self.blocks = nn.Sequential(*(Block(emb_dim, n_heads, attention_drop_prob, scale=scale or emb_dim**-0.5) for _ in range(n_layers)))
 

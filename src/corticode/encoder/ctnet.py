@@ -11,6 +11,7 @@ from torch.nn import functional
 from corticode.encoder.neural import NeuralEncoder
 from corticode.errors import SentenceError
 from corticode.layer.attention import Block
+from corticode.layer.dropout import Dropout
 from corticode.layer.filter_bank import FilterBank
 
 # What the paper gives in samples at 250 Hz and stands here in seconds; later steps count samples of the pooled signal.
@@ -94,7 +95,7 @@ class CTNet(NeuralEncoder):
         self.bank = FilterBank(self.n_chans, F1, D, kernel_length or max(1, round(_KERNEL_S * self.sfreq)), pool, eps=1e-5)
         self.convolution = nn.Conv1d(d, d, _SECOND_LENGTH, padding="same", bias=False)
         self.norm = nn.BatchNorm1d(d)
-        self.dropout, self.position_dropout = nn.Dropout(drop_prob), nn.Dropout(_POSITION_DROP)
+        self.dropout, self.position_dropout = Dropout(drop_prob), Dropout(_POSITION_DROP)
         self.position = nn.Parameter(torch.randn(max(_POSITIONS, self.n_tokens), d))
         self.blocks = nn.Sequential(
             *(Block(d, n_heads, attention_drop_prob, norm_first=False, scale=scale or d**-0.5) for _ in range(n_layers))

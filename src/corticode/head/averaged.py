@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 from corticode.head.neural import NeuralHead
+from corticode.layer.dropout import Dropout
 
 
 class Averaged(NeuralHead):
@@ -40,7 +41,7 @@ class Averaged(NeuralHead):
     ):
         super().__init__(int(n_outputs), kind)
         self.n_features, self.n_tokens, self.drop_prob, self.max_norm = int(n_features), int(n_tokens), drop_prob, max_norm
-        self.dropout = nn.Dropout(drop_prob)
+        self.dropout = Dropout(drop_prob)
         self.weight = nn.Parameter(torch.empty(self.n_tokens, self.n_outputs, self.n_features))
         self.bias = nn.Parameter(torch.zeros(self.n_tokens, self.n_outputs))
         for weight in self.weight:

@@ -9,6 +9,7 @@ from torch import nn
 
 from corticode.errors import SentenceError
 from corticode.head.neural import NeuralHead
+from corticode.layer.dropout import Dropout
 
 _ACTIVATIONS = {"elu": nn.ELU, "gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU}
 
@@ -63,7 +64,7 @@ class MLP(NeuralHead):
         lengths = [self.n_features * self.n_tokens, *self.hidden]
         layers = []
         for before, after, p in zip(lengths, self.hidden, drop_probs, strict=False):
-            layers += [nn.Linear(before, after), _ACTIVATIONS[activation](), nn.Dropout(p)]
+            layers += [nn.Linear(before, after), _ACTIVATIONS[activation](), Dropout(p)]
         self.layers = nn.Sequential(*layers, nn.Linear(lengths[-1], self.n_outputs))
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:

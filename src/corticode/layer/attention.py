@@ -7,6 +7,34 @@ from torch import nn
 from torch.nn import functional
 
 from corticode.errors import SentenceError
+from corticode.layer.dropout import Dropout, dropout
+
+# Up to so many tokens plain products are faster on a CPU than the fused kernel, which there knows no dropout and no short heads.
+_FEW = 256
+
+
+def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, drop_prob: float = 0.0, scale: float | None = None) -> torch.Tensor:
+    """Return mixtures of values: softmax(scale query key^T) value, in each head by itself.
+
+    Parameters
+    ----------
+    query : tensor [..., heads, n, d]
+    key, value : tensor [..., heads, m, d]
+    drop_prob : float
+        Of the weights; 0 where nothing is trained.
+    scale : float or None
+        None takes 1 / sqrt(d).
+
+    Returns
+    -------
+    mixed : tensor [..., heads, n, d]
+    """
+    if query.is_cuda or key.shape[-2] > _FEW:
+        return functional.scaled_dot_product_attention(query, key, value, dropout_p=drop_prob, scale=scale)
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    share = dropout(((query * scale) @ key.transpose(-1, -2)).softmax(dim=-1), drop_prob, drop_prob > 0)
+    # heads are short: in this order all products but one of the way there and back have long rows
+    return (value.transpose(-1, -2) @ share.transpose(-1, -2)).transpose(-1, -2)
 
 
 class Attention(nn.Module):
@@ -44,8 +72,7 @@ class Attention(nn.Module):
         """Return each token's mixture of all tokens, [b, n, d]."""
         b, n, d = x.shape
         query, key, value = self.query_key_value(x).view(b, n, 3, self.n_heads, d // self.n_heads).permute(2, 0, 3, 1, 4)
-        drop_prob = self.drop_prob if self.training else 0.0
-        mixed = functional.scaled_dot_product_attention(query, key, value, dropout_p=drop_prob, scale=self.scale)
+        mixed = attend(query, key, value, self.drop_prob if self.training else 0.0, self.scale)
         return self.mix(mixed.transpose(1, 2).reshape(b, n, d))
 
 
@@ -79,7 +106,7 @@ class Block(nn.Module):
         self.attention = Attention(n_features, n_heads, drop_prob, scale)
         self.attention_norm, self.feedforward_norm = nn.LayerNorm(n_features), nn.LayerNorm(n_features)
         self.widen, self.narrow = nn.Linear(n_features, expansion * n_features), nn.Linear(expansion * n_features, n_features)
-        self.dropout = nn.Dropout(drop_prob)
+        self.dropout = Dropout(drop_prob)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the layer's output."""

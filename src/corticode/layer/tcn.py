@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from corticode.layer.dropout import Dropout
+
 
 class CausalConv1d(nn.Conv1d):
     """Convolution in time [b, n_inputs, times] -> [b, n_filters, times] that sees the past only.
@@ -71,7 +73,7 @@ class TemporalBlock(nn.Module):
         self.second = CausalConv1d(n_filters, n_filters, kernel_length, dilation, groups, bias)
         self.second_norm = nn.BatchNorm1d(n_filters, eps=eps)
         self.shortcut = nn.Identity() if n_inputs == n_filters else nn.Conv1d(n_inputs, n_filters, 1, groups=groups)
-        self.dropout = nn.Dropout(drop_prob)
+        self.dropout = Dropout(drop_prob)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return [b, n_filters, times] from [b, n_inputs, times]."""
