@@ -92,6 +92,14 @@ class DeepConvNet(NeuralEncoder):
             x = block(x)
         return x.transpose(1, 2)
 
+    def cam_layer(self):
+        """Return the last convolution, normalised: [b, 8 n_filters, 1, n_tokens pool_length or a little more]."""
+        return self.blocks[-1].norm, lambda x: x[:, :, None]
+
+    def filters(self):
+        """Return the temporal filters of the first block [n_filters, kernel]."""
+        return self.temporal[:, 0]
+
 
 class Block(nn.Module):
     """Dropout, convolution, batch norm, maximum and ELU: [b, n_inputs, times] -> [b, n_filters, times / pool]."""

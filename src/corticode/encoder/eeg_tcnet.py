@@ -105,3 +105,11 @@ class EEGTCNet(NeuralEncoder):
         x = functional.elu(self.norm(self.pointwise(self.depthwise(x))))
         x = self.dropout(functional.avg_pool1d(x, _SECOND_POOL))
         return self.tcn(x)[..., -1:].transpose(1, 2)
+
+    def cam_layer(self):
+        """Return the separable filters, normalised: [b, F1 D, 1, times / pool]."""
+        return self.norm, lambda x: x[:, :, None]
+
+    def filters(self):
+        """Return the temporal filters [F1, K_E]."""
+        return self.front.temporal

@@ -86,6 +86,14 @@ class ShallowConvNet(NeuralEncoder):
         x = self._mean(self.norm(functional.conv1d(x, kernel, bias)).square())  # [b, n_spatial, n_tokens]
         return self.dropout(x.clamp(min=_LEAST_POWER).log()).transpose(1, 2)
 
+    def cam_layer(self):
+        """Return the filters' signals, normalised: [b, n_spatial, 1, times]."""
+        return self.norm, lambda x: x[:, :, None]
+
+    def filters(self):
+        """Return the temporal filters [n_temporal, kernel]."""
+        return self.temporal[:, 0]
+
     def _mean(self, x: torch.Tensor) -> torch.Tensor:
         """Return means over pool_length samples every pool_stride: means of strides, where these fill the pool, are read once."""
         if self._pool % self._stride:
