@@ -30,7 +30,7 @@ FLOORS = {
 # Pairs on one floor that may see each other, in this direction only.
 BESIDE = {
     ("store", "errors"), ("space", "errors"), ("arrays", "recording"), ("windows", "arrays"), ("predictions", "windows"), ("encoder", "tokenizer"), ("adapt", "train"), ("experiment", "outputs"),
-    ("experiment", "compose"), ("catalogue", "store"),
+    ("experiment", "compose"), ("catalogue", "store"), ("explain", "prepared"),
 }  # fmt: skip
 
 HOMES = {
@@ -45,6 +45,7 @@ HOMES = {
     "peft": {"adapt"},
     "ot": {"align"},
     "pyriemann": {"encoder", "head"},
+    "braindecode": {"encoder"},
     "moabb": {"data"},
     "codecarbon": {"energy"},
     "distributed": {"engine"},

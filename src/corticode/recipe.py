@@ -72,7 +72,7 @@ class Recipe:
         """Return a decoder that has seen nothing; the same seed gives the same initial weights."""
         offers = {
             "n_chans": len(self.space), "n_times": self.n_times, "n_outputs": len(self.classes) or 1, "sfreq": self.space.sfreq,
-            "random_state": int(seed), "kind": self.kind,
+            "random_state": int(seed), "kind": self.kind, "space": self.space.to_dict(),
         }  # fmt: skip
         with _seeded(seed, self._is_neural()):
             encoder, head, neural = self._own_parts(offers) if self.own is not None or self.model.get("own") else self._parts(offers)
