@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,15 @@ class Adapt(Stateful):
         A network learns by it.
     temperature : bool
         Probabilities are scaled by one number, found on rows held back inside the fit rows.
+    unfinished : Path or None
+        Folder in which a long fit is kept while it runs, so that one that was interrupted goes on. Whoever set it removes it, once
+        what came of the fit is safe.
     """
 
     deterministic = True
     trains = False
     temperature = False
+    unfinished: Path | None = None
 
     def check(self, encoder: Encoder, head: Head) -> None:
         """Refuse pairs that cannot work, when the decoder is built.

@@ -9,10 +9,11 @@ import numpy as np
 from corticode.adapt.base import Adapt
 from corticode.adapt.temperature import check_temperature, scaled, temperature_of
 from corticode.augment.base import Chain
-from corticode.errors import SentenceError
+from corticode.errors import BrokenDataError, SentenceError
 from corticode.objective.base import Objective
 from corticode.split.inner import inner_validation
 from corticode.train import fit, infer
+from corticode.train.checkpoint import Checkpoint
 from corticode.train.settings import Hardware, Training
 
 
@@ -21,6 +22,10 @@ class Full(Adapt):
 
     `calibrate` goes on training on the target's labelled windows: a fixed number of epochs at a low rate
     (`train.calibrate_epochs`, `train.calibrate_lr`), since a few windows leave none to stop by.
+
+    With several members the network is built and trained so many times, each from its own initial weights and in its own order
+    but judged by the same held-back rows, and their answers are averaged. The given encoder and head are the first member: they
+    alone are what a decoder explains and represents windows by.
 
     Parameters
     ----------
@@ -35,6 +40,7 @@ class Full(Adapt):
         Scale the probabilities by one number, found on the rows that were held back to choose when to stop.
     augment : Chain or None
         Changes the batches that are learned from, in `calibrate` too.
+    n_members : int
 
     Attributes
     ----------
@@ -52,6 +58,7 @@ class Full(Adapt):
         logger: dict[str, Any] | None = None,
         temperature: bool = False,
         augment: Chain | None = None,
+        n_members: int = 1,
     ):
         if objective is None:
             from corticode.objective.supervised import Supervised
@@ -59,7 +66,12 @@ class Full(Adapt):
             objective = Supervised()
         self.objective, self.training = objective, training or Training()
         self.trainer, self.logger, self.temperature, self.augment = trainer, logger, bool(temperature), augment
+        self.n_members = int(n_members)
         self.temperature_: float | None = None
+        self._others: list[tuple[Any, Any]] = []  # members beside the first
+        self._states: list[dict[str, np.ndarray]] = []  # theirs, until it is known what to build
+        if self.n_members < 1:
+            raise SentenceError(f"adapt.n_members={self.n_members} is too small: 1 or more")
         Hardware.of(trainer)
 
     def arguments(self):
@@ -82,11 +94,31 @@ class Full(Adapt):
             )
         if self.temperature:
             check_temperature(head)
+        if self.temperature and self.training.second_stage_epochs:
+            raise SentenceError(
+                "adapt.temperature=true is found on rows that were held back, and train.second_stage_epochs= learns from them in the end: "
+                "set one of them to false or 0"
+            )
+        if self.n_members > 1:
+            self._check_members(encoder)
         if self.augment and self.augment.mixing and encoder.domains_per_batch:
             raise SentenceError(
                 f"{type(encoder).__name__} normalises each person or session by itself, and augment.{self.augment.mixing[0]} mixes windows of "
                 f"several: use augment.{self.augment.mixing[0]}.probability=0"
             )
+
+    def _check_members(self, encoder: Any) -> None:
+        name = type(encoder).__name__
+        if getattr(encoder, "own", None):
+            raise SentenceError(
+                f"adapt.n_members={self.n_members} builds the network anew, and {encoder.own} came as one object: use n_members=1"
+            )
+        if getattr(encoder, "has_latent", False):
+            raise SentenceError(
+                f"{name} lets an alignment act on its inside, and there is one for each of {self.n_members} members: use adapt.n_members=1"
+            )
+
+    # -- learning ---------------------------------------------------------------------------------------------
 
     def fit(self, encoder, head, F, y, meta, space, n_outputs, seed, length_s=0.0):
         """Train on F, stop by rows held back from it; see `train.fit.fit` for the notes.
@@ -103,13 +135,12 @@ class Full(Adapt):
             )
         length_s = max(length_s, np.shape(F)[-1] / space.sfreq)
         inner = inner_validation(meta, y, self.training.validation, seed, length_s)
-        notes = fit.fit(
-            encoder, head, self.objective, F, y, meta, space, self.training, seed, Hardware.of(self.trainer), self.logger,
-            inner=inner, augment=self.augment,
-        )  # fmt: skip
+        self._others = [_twin(encoder, head, _seed(seed, k)) for k in range(1, self.n_members)]
+        self._states = []
+        notes = self._each(encoder, head, "fit", F, y, meta, space, self.training, seed, inner=inner)
         if not self.temperature:
             return notes
-        held = infer.predict(encoder, head, F[inner.validation], space, device=Hardware.of(self.trainer).device)
+        held = self._answers(encoder, head, F[inner.validation], space)
         self.temperature_ = temperature_of(held, np.asarray(y)[inner.validation])
         return {**notes, "temperature": round(self.temperature_, 4), "temperature_by": inner.held}
 
@@ -117,12 +148,92 @@ class Full(Adapt):
         """Go on training on all of F; the scale of y stays that of the source."""
         if not self.training.calibrate_epochs or not len(F):
             return {}
-        settings, hardware = self.training.for_calibration, Hardware.of(self.trainer)
-        return fit.fit(
-            encoder, head, self.objective, F, y, meta, space, settings, seed, hardware, self.logger,
-            learn_scale=False, augment=self.augment,
-        )  # fmt: skip
+        return self._each(encoder, head, "calibrate", F, y, meta, space, self.training.for_calibration, seed, learn_scale=False)
 
     def predict(self, encoder, head, F, meta, space):
-        """Return answers of the joint network, at the fitted temperature where one was asked for."""
-        return scaled(infer.predict(encoder, head, F, space, device=Hardware.of(self.trainer).device), self.temperature_)
+        """Return answers of the joint network, the mean over members, at the fitted temperature where one was asked for."""
+        return scaled(self._answers(encoder, head, F, space), self.temperature_)
+
+    def _each(self, encoder, head, verb, F, y, meta, space, training, seed, **more) -> dict[str, Any]:
+        """Train every member, and say of all what was said of each."""
+        notes = []
+        for k, member in enumerate(self._members(encoder, head)):
+            checkpoint = Checkpoint(self.unfinished / f"{verb}_{k}.safetensors") if self.unfinished is not None else None
+            notes.append(
+                fit.fit(
+                    *member, self.objective, F, y, meta, space, training, _seed(seed, k), Hardware.of(self.trainer), self.logger,
+                    augment=self.augment, checkpoint=checkpoint, **more,
+                )
+            )  # fmt: skip
+        return notes[0] if len(notes) == 1 else _joined(notes)
+
+    # -- members ----------------------------------------------------------------------------------------------
+
+    def _members(self, encoder: Any, head: Any) -> list[tuple[Any, Any]]:
+        """Return all members; those that were loaded are built now that it is known what they are."""
+        if self._states:
+            self._others = [_twin(encoder, head, 0) for _ in self._states]
+            for member, state in zip(self._others, self._states, strict=True):
+                for part, name in zip(member, _PARTS, strict=True):
+                    part.load_state({k.partition(".")[2]: v for k, v in state.items() if k.startswith(name + ".")})
+                    part.eval()
+            self._states = []
+        return [(encoder, head), *self._others]
+
+    def _answers(self, encoder: Any, head: Any, F: np.ndarray, space: Any) -> np.ndarray:
+        device = Hardware.of(self.trainer).device
+        return np.mean([infer.predict(*member, F, space, device=device) for member in self._members(encoder, head)], axis=0)
+
+    def state(self):
+        """Return what was learned beside encoder and head: the temperature, and the other members' weights."""
+        states = self._states or [
+            {f"{name}.{k}": v for part, name in zip(member, _PARTS, strict=True) for k, v in part.state().items()}
+            for member in self._others
+        ]
+        return {**super().state(), **{f"member_{k}.{name}": v for k, state in enumerate(states, 1) for name, v in state.items()}}
+
+    def load_state(self, state):
+        """Take back what `state` gave.
+
+        Raises
+        ------
+        BrokenDataError
+            Members are missing.
+        """
+        prefixes = [f"member_{k}." for k in range(1, self.n_members)]
+        self._others = []
+        self._states = [{k.removeprefix(p): v for k, v in state.items() if k.startswith(p)} for p in prefixes]
+        if not all(self._states):
+            raise BrokenDataError(f"the saved decoder lacks weights of its {self.n_members} members: it was saved by another version")
+        return super().load_state({k: v for k, v in state.items() if not k.startswith("member_")})
+
+
+_PARTS = ("encoder", "head")
+
+
+def _seed(seed: int, k: int) -> int:
+    """Return the seed of member k; the first has the decoder's own."""
+    return int(seed) if k == 0 else int(np.random.SeedSequence([int(seed), k]).generate_state(1)[0])
+
+
+def _twin(encoder: Any, head: Any, seed: int) -> tuple[Any, Any]:
+    """Return the same network with initial weights of its own."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return type(encoder)(**encoder.arguments()), type(head)(**head.arguments())
+
+
+def _joined(notes: list[dict[str, Any]]) -> dict[str, Any]:
+    said = {
+        name: "; ".join(f"member {k}: {note[name]}" for k, note in enumerate(notes, 1) if name in note) for name in ("diverged", "memory")
+    }
+    return {
+        "selection": f"mean of {len(notes)} members: " + "; ".join(f"({k}) {note['selection']}" for k, note in enumerate(notes, 1)),
+        "history": [{"member": k, **line} for k, note in enumerate(notes, 1) for line in note["history"]],
+        "best_epoch": [note["best_epoch"] for note in notes],
+        "n_parameters": sum(note["n_parameters"] for note in notes),
+        "precision": notes[0]["precision"],
+        **{name: text for name, text in said.items() if text},
+    }

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Iterator
@@ -58,6 +59,10 @@ class Job:
         """Return where its result lies."""
         return Path(folder) / self.key[:2] / (self.key[:40] + (".decoder" if self.refit else ".npz"))
 
+    def unfinished(self, folder: Path) -> Path:
+        """Return where a long fit is kept while it runs."""
+        return self.path(folder).with_suffix(".unfinished")
+
     def is_done(self, folder: Path) -> bool:
         """True when its result is on disk."""
         path = self.path(folder)
@@ -102,7 +107,9 @@ class Worker:
         """Compute and store one job; errors come back as values."""
         try:
             with one_thread():
-                return Finished(job.new_decoder.name, self._refit(job) if job.refit else self._score(job))
+                score = self._refit(job) if job.refit else self._score(job)
+            shutil.rmtree(job.unfinished(self.jobs_folder), ignore_errors=True)
+            return Finished(job.new_decoder.name, score)
         except Exception as error:
             where = "the refit on all rows" if job.refit else f"fold {job.fold.name}"
             kind, ours, said = type(error).__name__, isinstance(error, CorticodeError), str(error)
@@ -110,9 +117,13 @@ class Worker:
                 kind, ours, said = "CorticodeError", True, f"your model raised {kind}: {said} (CORTICODE_DEBUG=1 shows where)"
             return Failed(job.new_decoder.name, kind, f"{job.new_decoder.name}, {where}: {said}", ours, traceback.format_exc())
 
-    def _score(self, job: Job) -> float | None:
+    def _fresh(self, job: Job) -> Decoder:
         decoder = job.new_decoder(job.seed or 0)
-        decoder.features = self.features
+        decoder.features, decoder.adapter.unfinished = self.features, job.unfinished(self.jobs_folder)
+        return decoder
+
+    def _score(self, job: Job) -> float | None:
+        decoder = self._fresh(job)
         fold, begin = job.fold, perf_counter()
         decoder.fit(self.windows[fold.fit])
         seconds = perf_counter() - begin
@@ -134,8 +145,7 @@ class Worker:
         return float(np.mean(predictions.decided == predictions.y)) if predictions.classes else None
 
     def _refit(self, job: Job) -> None:
-        decoder = job.new_decoder(job.seed or 0)
-        decoder.features = self.features
+        decoder = self._fresh(job)
         decoder.fit(self.windows)
         path = job.path(self.jobs_folder)
         try:

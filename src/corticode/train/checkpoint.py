@@ -49,11 +49,6 @@ class Checkpoint:
         except Exception:  # safetensors raises its own error type; without the file a training starts anew
             return None
 
-    def remove(self) -> None:
-        """Forget it."""
-        with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
-
 
 def _taken_out(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     """Return the value with every tensor replaced by its number; keys that are no text are kept as pairs."""

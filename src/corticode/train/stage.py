@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,9 @@ from corticode.train.settings import Hardware, Training
 
 # Windows per forward pass on held-back rows: nothing is learned there, so it is bound by memory alone.
 _VALIDATION_BATCH = 256
+
+# The stage of a training that ended; others may have to follow before its result is safe.
+_DONE = 0
 
 
 class Rows(NamedTuple):
@@ -63,14 +67,19 @@ class Stages:
 
     def run(self) -> Learner:
         """Train, from where an interrupted training stood; the weights that count are in place."""
-        rows = self.rows.inner
+        rows, begin = self.rows.inner, monotonic()
         learner = self._learner(self.training)
+        if self._saved is not None and self._saved["stage"] == _DONE:
+            learner.load_state_dict(self._saved["learner"])
+            return learner
         if self._saved is None or self._saved["stage"] == 1:
             self._learn(learner, rows.fit, self.training.max_epochs, self._to_the_best())
         else:
             learner.load_state_dict(self._saved["learner"])
         if self.training.second_stage_epochs and len(rows.validation) and not learner.broken:
             learner = self._go_on(learner)
+        if self._key and monotonic() - begin >= self.checkpoint.every_s:
+            self.checkpoint.write(self._key, {"stage": _DONE, "learner": learner.state_dict()})
         return learner
 
     def batches(self, rows: np.ndarray) -> Batches:

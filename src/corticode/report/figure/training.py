@@ -42,7 +42,7 @@ def _curves(ax, history: pd.DataFrame, column: str, word: str, look: int) -> Non
     if column not in history or not history[column].notna().any():
         return
     colour = PALETTE[look]
-    by = [name for name in ("fold", "seed") if name in history]
+    by = [name for name in ("fold", "seed", "member") if name in history]
     runs = [run.sort_values("epoch") for _, run in history.groupby(by, sort=False, dropna=False)] if by else [history.sort_values("epoch")]
     for run in runs:
         ax.plot(run["epoch"], run[column], color=colour, linewidth=0.7, alpha=0.3 if len(runs) > 1 else 1)
