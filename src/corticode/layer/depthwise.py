@@ -49,7 +49,8 @@ class _Depthwise(torch.autograd.Function):
             dx = functional.conv1d(functional.pad(back, (k - 1, k - 1)), weight.flip(2).to(back.dtype), groups=len(weight)).to(x.dtype)
         if ctx.needs_input_grad[1]:
             n = _fast_length(x.shape[-1])
-            spectra = torch.fft.rfft(back.float(), n).conj() * torch.fft.rfft(x.float(), n)  # there is no FFT in 16 bits
+            exact = torch.promote_types(weight.dtype, torch.float32)  # there is no FFT in 16 bits
+            spectra = torch.fft.rfft(back.to(exact), n).conj() * torch.fft.rfft(x.to(exact), n)
             dweight = torch.fft.irfft(spectra.sum(dim=0), n)[:, None, :k].to(weight.dtype)
         return dx, dweight
 

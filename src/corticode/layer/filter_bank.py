@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from corticode.layer.depthwise import depthwise
+
 
 class FilterBank(nn.Module):
     """Temporal convolution, batch norm, D spatial filters per temporal filter, batch norm, ELU, average pool.
@@ -63,7 +65,7 @@ class FilterBank(nn.Module):
         spatial = self.spatial if self.max_norm is None else torch.renorm(self.spatial, 2, 0, self.max_norm)
         kernel = (gain[:, None] * self.temporal).repeat_interleave(self.D, dim=0)[:, None]
         bias = offset.repeat_interleave(self.D) * spatial.sum(dim=1)
-        z = functional.conv1d(spatial @ x, kernel, bias, groups=len(kernel))  # [b, F1 D, times]
+        z = depthwise(spatial @ x, kernel, bias)  # [b, F1 D, times]
         return functional.avg_pool1d(functional.elu(self.spatial_norm(z), inplace=True), self.pool)
 
     def _statistics(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
