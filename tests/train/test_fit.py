@@ -199,7 +199,10 @@ def test_divergence_is_an_error(rows):
     X, y, meta, space = rows
     broken = X.copy()
     broken[3, 0, 0] = np.inf
-    with pytest.raises(BrokenDataError, match=r"the loss is nan in epoch 1, batch 1 of 1 \(windows of .* is a value that is inf, in S1 session 0 recording S1_0\)"):
+    with pytest.raises(
+        BrokenDataError,
+        match=r"the loss is nan in epoch 1, batch 1 of 1 \(windows of .* is a value that is inf, in S1 session 0 recording S1_0\)",
+    ):
         train((broken, y, meta, space), Training(max_epochs=3, validation=0.0, batch_size=96))
 
 
