@@ -202,6 +202,13 @@ class Decoder:
         result[order] = Z
         return result
 
+    def read(self, blind: Windows) -> np.ndarray:
+        """Return what the encoder is given for blind rows, aligned: a network's windows [n, channels, times], or features [n, ...]."""
+        F, _, order = self._target(blind)
+        result = np.empty(np.shape(F), dtype=F.dtype)
+        result[order] = F[:]
+        return result
+
     def patterns(self) -> dict[str, Any] | None:
         """Return scalp patterns of a linear decoder as recorded, alignment undone: 'patterns' [k, channels] and 'labels'; else None."""
         found = self.encoder.patterns(self.head)

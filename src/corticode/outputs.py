@@ -266,6 +266,8 @@ def clear(folder: Path) -> None:
         "conformal.csv",
         "patterns*.npz",
         "figures/patterns*",
+        "explain_*.npz",
+        "figures/explain_*",
     ):
         for path in folder.glob(name):
             path.unlink()

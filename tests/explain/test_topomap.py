@@ -77,8 +77,8 @@ def test_nothing_is_written_without_a_map(tmp_path):
 
 
 def test_colour_stays_near_electrodes_that_cover_a_part_only():
-    assert topomap._all_round(POSITIONS)
-    assert not topomap._all_round(POSITIONS[2:7])
+    assert topomap.all_round(POSITIONS)
+    assert not topomap.all_round(POSITIONS[2:7])
 
 
 def test_a_flat_pattern_is_drawn_and_thirty_are_cut():

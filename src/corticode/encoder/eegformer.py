@@ -112,6 +112,12 @@ class EEGFormer(NeuralEncoder):
             z = block(z)
         return self.squeeze(z.flatten(1)).unflatten(0, spectra.shape[:2])
 
+    def cam_layer(self):
+        """Return the tokens of the channels, without that of their mean: [b, channel_dim, channels, 1]; None for one channel."""
+        if self.n_chans == 1:
+            return None
+        return self.squeeze, lambda z: z.unflatten(0, (-1, self.n_tokens))[:, 1:].transpose(1, 2)[..., None]
+
     def spectra(self, x: torch.Tensor) -> torch.Tensor:
         """Return normalised log power [b, 1 + channels, bands], in 32 bits whatever the precision around."""
         with torch.autocast(x.device.type, enabled=False):

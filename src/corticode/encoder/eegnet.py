@@ -93,6 +93,14 @@ class EEGNet(NeuralEncoder):
         x = self.dropout(functional.avg_pool1d(functional.elu(x), _POOLS[1]))
         return x.transpose(1, 2)  # [b, times / 32, F2]
 
+    def cam_layer(self):
+        """Return the separable filters, normalised: [b, F2, 1, n_times // 4]."""
+        return self.separable_norm, lambda x: x[:, :, None]
+
+    def filters(self):
+        """Return the temporal filters [F1, kernel]."""
+        return self.temporal.weight[:, 0]
+
 
 def _padded(x: torch.Tensor, convolution: nn.Conv1d) -> torch.Tensor:
     """Add zeros in time so that the convolution keeps the length; the odd one comes last, as in the paper's code."""

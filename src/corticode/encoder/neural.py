@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -82,6 +82,21 @@ class NeuralEncoder(StatefulModule, Encoder):
 
     def begin_epoch(self, epoch: int, n_epochs: int) -> None:
         """Hear that epoch 1, 2 ... n_epochs of a training begins."""
+
+    def cam_layer(self) -> tuple[torch.nn.Module, Callable[[torch.Tensor], torch.Tensor]] | None:
+        """Return the layer whose output tells where evidence was found, for class activation maps.
+
+        Returns
+        -------
+        layer, layout : module and function, or None
+            `layout` brings the layer's output to [b, features, channels or 1, times or 1]; stretches of time are even and in order. None
+            where no layer keeps time or channels.
+        """
+        return None
+
+    def filters(self) -> torch.Tensor | None:
+        """Return the temporal filters as they act on the signal, [k, samples] at `sfreq`; None where there are none."""
+        return None
 
     def check_input(self, shape: tuple[int, ...]) -> None:
         """Refuse windows [n, channels, times] of another shape than the network was built for.

@@ -106,6 +106,10 @@ class TSMNet(NeuralEncoder):
         for weight in (self.temporal, self.spatial):
             nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
 
+    def filters(self):
+        """Return the temporal filters [n_temporal, kernel]."""
+        return self.temporal
+
     def forward(self, x, space=None, subject=None):
         """Return one token [b, 1, n_filters (n_filters + 1) / 2].
 

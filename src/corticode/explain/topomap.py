@@ -43,10 +43,10 @@ def draw(
     svg : str or None
         None where fewer than four channels have a position on a head.
     """
-    shown = _placed(Patterns(patterns, tuple(names), positions, tuple(labels)))
+    shown = placed(Patterns(patterns, tuple(names), positions, tuple(labels)))
     if shown is None:
         return None
-    info, spread = _info(shown), "head" if _all_round(shown.positions) else "local"
+    info, spread = montage(shown), "head" if all_round(shown.positions) else "local"
     values = shown.patterns[:_MAPS]
     largest = np.abs(values).max(axis=None if unit else 1, keepdims=True)
     scaled = values if unit else values / np.where(largest > 0, largest, 1)
@@ -57,7 +57,7 @@ def draw(
     with sheet("topomap", 1.55 * columns + 0.9, (1.75 if titled else 1.55) * rows + 0.1) as drawn:
         axes = np.atleast_1d(drawn.figure.subplots(rows, columns)).ravel()
         for ax, value, label in zip(axes, scaled, shown.labels, strict=False):
-            image = _map(ax, value, info, limit, spread)
+            image = scalp(ax, value, info, limit, spread)
             ax.set_title(label, loc="center", color=INK)
         for ax in axes[len(values) :]:
             ax.set_axis_off()
@@ -69,7 +69,7 @@ def draw(
     return drawn.svg
 
 
-def _placed(given: Patterns) -> Patterns | None:
+def placed(given: Patterns) -> Patterns | None:
     """Keep the channels that have a position on a head, one where several share it."""
     if given.positions is None:
         return None
@@ -83,7 +83,8 @@ def _placed(given: Patterns) -> Patterns | None:
     return Patterns(given.patterns[:, kept], tuple(given.names[i] for i in kept), given.positions[kept], given.labels)
 
 
-def _info(shown: Patterns):
+def montage(shown: Patterns):
+    """Return MNE's info of channels that have a position each."""
     import mne
 
     info = mne.create_info(list(shown.names), sfreq=1.0, ch_types="eeg", verbose="error")
@@ -91,13 +92,25 @@ def _info(shown: Patterns):
     return info.set_montage(montage, verbose="error")
 
 
-def _all_round(positions: np.ndarray) -> bool:
+def all_round(positions: np.ndarray) -> bool:
     """Tell whether there are electrodes on all four sides; where not, colour stays near them: beyond, nothing is known."""
     sides = [*positions[:, :2].max(axis=0), *-positions[:, :2].min(axis=0)]
     return min(sides) > 0.06
 
 
-def _map(ax, value: np.ndarray, info, limit: float, spread: str):
+def scalp(ax, value: np.ndarray, info, limit: float, spread: str):
+    """Draw one value per channel on a head seen from above; return the image, for a colour bar.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    value : float array [channels]
+    info : mne.Info
+    limit : float
+        Colours reach from -limit to limit.
+    spread : str
+        MNE's `extrapolate`.
+    """
     import mne
 
     look = {"cmap": "RdBu_r", "vlim": (-limit, limit), "contours": 0, "res": 96, "sensors": "k.", "outlines": "head"}
@@ -141,7 +154,7 @@ def write_topomap(source: Path, target: Path, title: str = "", unit: str | None 
 
 def caption(found: Patterns, title: str = "", unit: str | None = None) -> str:
     """Return the words for a figure: a title line, then what is seen."""
-    shown = _placed(found)
+    shown = placed(found)
     left_out = len(found.names) - (0 if shown is None else len(shown.names))
     words = ["How each source that the decoder reads appears at the electrodes (patterns, not weights), seen from above, nose up."]
     words.append(f"All maps share one scale, in {unit}." if unit else "Each map is scaled to its largest value; where the size or sign of a source is free, only the shape tells.")  # fmt: skip

@@ -35,9 +35,19 @@ def pictures(run: Run) -> Iterator[Picture]:
     yield from _coverage(run)
     if run.history is not None and len(run.history):
         yield from _training(run)
+    yield from _kept(run, explained=False)
+
+
+def explanations(run: Run) -> Iterator[Picture]:
+    """Yield the figures of what the decoder used, which `corticode explain` left in the run's folder."""
+    yield from _kept(run, explained=True)
+
+
+def _kept(run: Run, explained: bool) -> Iterator[Picture]:
     for name, (text, caption) in run.figures.items():
-        title, _, rest = caption.partition("\n")
-        yield Picture(text, title or name.replace("_", " "), rest.strip(), full=True)
+        if name.startswith("explain_") == explained:
+            title, _, rest = caption.partition("\n")
+            yield Picture(text, title or name.replace("_", " "), rest.strip(), full=True)
 
 
 def several(run: Run) -> list[str]:

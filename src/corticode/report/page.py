@@ -44,13 +44,15 @@ def render(run: Run) -> str:
     """Return the page of a run as text."""
     run = _completed(run)
     figures, broken = markup.figures(gallery.pictures(run), note=_part(run))
+    used, unread = markup.figures(gallery.explanations(run), name="used")
     parts = [
         _headline(run),
-        _notes(run, broken),
+        _notes(run, [*broken, *unread]),
         _failures(run),
         _facts(run),
         _models(run),
         f'<h2>What it did</h2>\n<div class="figures">\n{figures}\n</div>' if figures else "",
+        f'<h2>What it used</h2>\n<div class="figures">\n{used}\n</div>' if used else "",
         _people(run),
         _made(run),
     ]

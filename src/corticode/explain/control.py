@@ -1,0 +1,61 @@
+"""Sanity controls: a decoder of the same make that knows nothing, and how far its maps look like those of the real one."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+
+from corticode.decoder import Decoder
+from corticode.windows import PERSON, Windows
+
+
+def ignorant(decoder: Decoder, windows: Windows, seed: int) -> tuple[Decoder, str]:
+    """Return a decoder that knows nothing, and how it was made: 'shuffled weights' or 'shuffled labels'.
+
+    A network keeps its layers and the size of its weights: the numbers of each weight change places, and batch norms measure these
+    windows again. A classical decoder is fitted anew on these windows, labels shuffled within each person.
+
+    Source
+    ------
+    Adebayo et al. 2018, NeurIPS (randomisation of the model, and of the data).
+    """
+    other, rng = copy.deepcopy(decoder), np.random.default_rng(seed)
+    if decoder.encoder.neural:
+        _shuffle_weights(other, windows, rng)
+        return other, "shuffled weights"
+    y = np.array(windows.y)
+    for rows in windows.meta.groupby(list(PERSON), sort=False).indices.values():
+        y[rows] = y[rng.permutation(rows)]
+    return other.fit(windows.with_y(y)), "shuffled labels"
+
+
+def _shuffle_weights(decoder: Decoder, windows: Windows, rng: np.random.Generator) -> None:
+    import torch
+
+    with torch.no_grad():
+        for module in (decoder.encoder, decoder.head):
+            if isinstance(module, torch.nn.Module):
+                for weight in module.parameters():
+                    order = torch.from_numpy(rng.permutation(weight.numel()))
+                    weight.copy_(weight.flatten()[order].view_as(weight))
+    _measure_again(decoder, windows)
+
+
+def _measure_again(decoder: Decoder, windows: Windows) -> None:
+    """Let batch norms learn mean and variance of these windows, as they did in training: else all that follows them is saturated."""
+    import torch
+
+    norms = [m for m in decoder.encoder.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    if not norms or decoder.aligner.acts_on == "latent":
+        return
+    F = np.asarray(decoder.read(windows.blind(decoder.uses)), dtype=np.float32)
+    decoder.encoder.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over batches
+        norm.train()
+    with torch.no_grad():
+        for first in range(0, len(F) - len(F) % 64 or len(F), 64):
+            decoder.encoder(torch.from_numpy(F[first : first + 64]), decoder.space)
+    decoder.encoder.eval()
