@@ -115,6 +115,20 @@ class TestDomains:
         for _, y, domain in batches:
             assert sorted(set(domain.tolist())) == [0, 1] and len(y) in (6, 7, 8)
 
+    def test_no_window_is_alone(self):
+        domain = np.array([0] * 20 + [1])
+        batches = Batches(X[:21], Y[:21], np.arange(20), 6, 0, np.append(domain[1:], 1), 1)
+        for _ in range(5):
+            rows = [y.tolist() for _, y, _ in batches]
+            assert min(map(len, rows)) == 2 and len(rows) == len(batches)
+            assert sorted(np.concatenate(rows)) == list(range(20))
+
+    def test_order_can_be_asked_again(self):
+        for batches in (self.batches(), Batches(X, Y, np.arange(20), 6, seed=1)):
+            for epoch in range(3):
+                asked = [rows.tolist() for rows in batches.order(epoch)]
+                assert [batch[1].tolist() for batch in batches] == asked
+
     def test_held_back_rows_stay_in_order(self):
         batches = self.batches(seed=None)
         assert np.concatenate([y for _, y, _ in batches]).tolist() == list(range(self.n))

@@ -19,6 +19,16 @@ from corticode.train.settings import Hardware, Training
         {"validation": -0.1},
         {"monitor": "train_loss"},
         {"patience": 0},
+        {"optimizer": "sgd"},
+        {"schedule": "step"},
+        {"beta1": 1.0},
+        {"beta2": -0.1},
+        {"ema_decay": 1.0},
+        {"average_from": 1.0},
+        {"second_stage_epochs": -1},
+        {"second_stage_epochs": 5, "validation": 0.0},
+        {"second_stage_epochs": 5, "average_from": 0.5},
+        {"ema_decay": 0.9, "average_from": 0.5},
     ],
 )
 def test_training_is_checked(wrong):
@@ -33,6 +43,12 @@ def test_arguments_make_a_twin():
 def test_calibration_is_short_and_holds_nothing_back():
     settings = Training(max_epochs=300, calibrate_epochs=7, calibrate_lr=1e-5).for_calibration
     assert (settings.max_epochs, settings.lr, settings.validation, settings.warmup_epochs) == (7, 1e-5, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("kept", [{"ema_decay": 0.999}, {"average_from": 0.5}, {"second_stage_epochs": 600}])
+def test_calibration_keeps_its_last_weights(kept):
+    settings = Training(**kept).for_calibration
+    assert (settings.ema_decay, settings.average_from, settings.second_stage_epochs) == (None, None, 0)
 
 
 def test_better_depends_on_what_is_monitored():
