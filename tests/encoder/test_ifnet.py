@@ -20,7 +20,7 @@ def place(published: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], 
     encoder = {
         "spatial": published[f"{block}.spatial_conv.weight"],
         **{f"normed.norm.{n}": published[f"{block}.spatial_bn.{n}"] for n in STATISTICS},
-        **{f"temporal.{k}.weight": published[f"{block}.temporal_convs.{k}.0.weight"] for k in (0, 1)},
+        **{f"temporal.{k}": published[f"{block}.temporal_convs.{k}.0.weight"] for k in (0, 1)},
         **{f"norms.{k}.{n}": published[f"{block}.temporal_convs.{k}.1.{n}"] for k in (0, 1) for n in STATISTICS},
     }
     # theirs flattens filters and pools, ours pools and filters
@@ -50,12 +50,12 @@ def test_it_has_the_paper_s_size():
     encoder = IFNet(20, 750, 250.0)
     assert encoder.n_tokens == 6
     assert encoder.n_parameters + Linear(64, 2, 6, pool="flatten").n_parameters == 9_858
-    assert [filters.kernel_size for filters in encoder.temporal] == [(63,), (31,)]
+    assert [weight.shape[2] for weight in encoder.temporal] == [63, 31]
 
 
 def test_durations_follow_the_rate():
     encoder = IFNet(3, 320, 128.0)
-    assert [filters.kernel_size for filters in encoder.temporal] == [(33,), (17,)]
+    assert [weight.shape[2] for weight in encoder.temporal] == [33, 17]
     assert encoder.n_tokens == 5
     assert IFNet(3, 320, 128.0, pool_length=100).n_tokens == 3
 
@@ -79,13 +79,13 @@ def test_it_equals_the_paper_s_layers_in_training(n_times):
     z = functional.conv1d(encoder.bank(x).flatten(1, 2), encoder.spatial.flatten(0, 1)[..., None], groups=2)
     z = functional.batch_norm(z, None, None, norm.weight, norm.bias, training=True)
     parts = []
-    for k, (filters, after) in enumerate(zip(encoder.temporal, encoder.norms, strict=True)):
-        part = functional.conv1d(z[:, 4 * k : 4 * k + 4], filters.weight, padding="same", groups=4)
+    for k, (weight, after) in enumerate(zip(encoder.temporal, encoder.norms, strict=True)):
+        part = functional.conv1d(z[:, 4 * k : 4 * k + 4], weight, padding="same", groups=4)
         parts.append(functional.batch_norm(part, None, None, after.weight, after.bias, training=True))
     z = functional.avg_pool1d(functional.gelu(parts[0] + parts[1]), 64).transpose(1, 2)
     tokens = encoder(x)
     assert tokens.shape == (7, 4, 4) and torch.allclose(tokens, z, atol=1e-5)
-    weights = [encoder.spatial, encoder.temporal[1].weight]
+    weights = [encoder.spatial, encoder.temporal[1]]
     for got, wanted in zip(*(torch.autograd.grad(t.square().mean(), weights) for t in (tokens, z)), strict=True):
         assert torch.allclose(got, wanted, atol=1e-4)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -134,7 +135,9 @@ def networks() -> dict[str, type[nn.Module]]:
         braindecode is missing, or cannot be imported: says what to install or to remove.
     """
     try:
-        from braindecode import models
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # what it asks of other libraries is not for our users to mend
+            from braindecode import models
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] == "braindecode":
             raise SentenceError(

@@ -11,6 +11,7 @@ from torch.nn import functional
 from corticode.encoder.neural import NeuralEncoder
 from corticode.errors import SentenceError
 from corticode.layer.bands import Bands, butterworth
+from corticode.layer.depthwise import depthwise
 from corticode.layer.filtered_norm import FilteredNorm
 
 BANDS = ((4, 16), (16, 40))
@@ -94,21 +95,21 @@ class IFNet(NeuralEncoder):
         n_bands = len(self.bands_hz)
         self.spatial = nn.Parameter(torch.empty(n_bands, self.n_filters, self.n_chans))
         self.normed = FilteredNorm(n_bands, self.n_filters)
-        self.temporal = nn.ModuleList(self._filters(k) for k in range(n_bands))
+        longest = kernel_length or 2 * round(0.124 * sfreq) + 1
+        # odd lengths: all bands come out as long as they were
+        lengths = [(longest >> k) | 1 for k in range(n_bands)]
+        self.temporal = nn.ParameterList(nn.Parameter(torch.empty(self.n_filters, 1, length)) for length in lengths)
         self.norms = nn.ModuleList(nn.BatchNorm1d(self.n_filters) for _ in range(n_bands))
-        for weight in (self.spatial, *(filters.weight for filters in self.temporal)):
+        for weight in (self.spatial, *self.temporal):
             nn.init.trunc_normal_(weight, std=_INITIAL_SD)
-
-    def _filters(self, k: int) -> nn.Conv1d:
-        # odd lengths: all bands must come out equally long
-        longest = self.kernel_length or 2 * round(0.124 * self.sfreq) + 1
-        length = (longest >> k) | 1
-        return nn.Conv1d(self.n_filters, self.n_filters, length, padding=length // 2, groups=self.n_filters, bias=False)
 
     def forward(self, x, space=None, subject=None):
         """Return tokens [b, n_times // pool_length, n_filters]."""
         x = self.normed(self.bank(x), self.spatial)  # [b, bands, filters, times]
-        parts = [norm(filters(x[:, k])) for k, (filters, norm) in enumerate(zip(self.temporal, self.norms, strict=True))]
+        parts = []
+        for k, (weight, norm) in enumerate(zip(self.temporal, self.norms, strict=True)):
+            half = weight.shape[2] // 2
+            parts.append(norm(depthwise(functional.pad(x[:, k], (half, half)), weight)))
         x = functional.gelu(sum(parts))[..., : self.n_tokens * self._length]
         x = x.unflatten(2, (self.n_tokens, self._length))
         x = x.mean(dim=3) if self.pool == "mean" else x.square().mean(dim=3).clamp(*_POWERS).log()
