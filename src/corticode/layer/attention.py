@@ -32,9 +32,9 @@ def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, drop_pro
     if query.is_cuda or key.shape[-2] > _FEW:
         return functional.scaled_dot_product_attention(query, key, value, dropout_p=drop_prob, scale=scale)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
-    share = dropout(((query * scale) @ key.transpose(-1, -2)).softmax(dim=-1), drop_prob, drop_prob > 0)
-    # heads are short: in this order all products but one of the way there and back have long rows
-    return (value.transpose(-1, -2) @ share.transpose(-1, -2)).transpose(-1, -2)
+    # heads are short: with keys in rows all products but one of the way there and back have long rows
+    share = dropout((key @ (query * scale).mT).softmax(dim=-2), drop_prob, drop_prob > 0)  # [..., heads, m, n]
+    return (value.mT @ share).mT
 
 
 class Attention(nn.Module):

@@ -28,4 +28,4 @@ def dropout(x: torch.Tensor, p: float, training: bool) -> torch.Tensor:
         return x * 0
     # 64 bits at once, of which each number takes 16
     bits = torch.randint(-(2**63), 2**63 - 1, (-(-n // 4),), device=x.device).view(torch.int16)[:n].view(x.shape)
-    return x * (bits >= dropped - _LEVELS // 2) * (_LEVELS / (_LEVELS - dropped))
+    return x * (bits >= dropped - _LEVELS // 2).to(x.dtype).mul_(_LEVELS / (_LEVELS - dropped))
