@@ -46,8 +46,9 @@ class Bands(nn.Module):
         """Return filtered windows, float32 [b, bands, channels, times], of x [b, channels, times]."""
         with torch.autocast(x.device.type, enabled=False):  # spectra have no half precision on a CPU, and need their digits
             spectrum = torch.fft.rfft(x.float(), n=self.n_padded)  # [b, channels, frequencies]
-            bands = torch.fft.irfft(spectrum[:, None] * self.response, n=self.n_padded)
-            return bands[..., : self.n_times].contiguous()  # once, in place of at each product with it
+            # one band after the other stays in a CPU's cache
+            bands = [torch.fft.irfft(spectrum * response, n=self.n_padded)[..., : self.n_times] for response in self.response]
+            return torch.stack(bands, dim=1)
 
 
 def chebyshev(
