@@ -93,3 +93,12 @@ def test_it_equals_the_paper_s_layers_in_training(n_times):
 def test_an_unknown_pool_is_refused():
     with pytest.raises(SentenceError, match="mean or log_power"):
         IFNet(3, 256, 128.0, pool="max")
+
+
+def test_the_filters_to_look_at_are_both_steps_in_one():
+    encoder = IFNet(1, 400, 128.0, n_filters=2)
+    power, first = (torch.fft.rfft(h, 800).abs() for h in (encoder.filters(), encoder.bank.filters()))
+    assert power.shape == (4, 401)
+    for k, (band, filters) in enumerate([(0, 0), (0, 0), (1, 1), (1, 1)]):
+        wanted = first[band] * torch.fft.rfft(encoder.temporal[filters][k % 2, 0], 800).abs()
+        assert torch.allclose(power[k], wanted, atol=1e-4)

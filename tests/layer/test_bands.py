@@ -53,3 +53,10 @@ def test_the_filters_are_those_asked_for():
         butterworth([(4, 30)], 60.0)
     with pytest.raises(SentenceError, match="from 0 to 10 Hz: take bands"):
         chebyshev([(2, 8)], 128.0)
+
+
+def test_the_filters_are_their_answers_to_an_impulse():
+    bank = Bands(butterworth(BANDS, 128.0), 100)
+    impulse = torch.zeros(1, 1, 100)
+    impulse[..., 0] = 1
+    assert torch.allclose(bank.filters(), bank(impulse)[0, :, 0], atol=1e-6)

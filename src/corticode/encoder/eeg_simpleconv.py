@@ -82,8 +82,7 @@ class EEGSimpleConv(NeuralEncoder):
         self.n_features = widths[-1]
         self.first = self._convolved(self.n_chans, widths[0])
         self.blocks = nn.ModuleList(
-            nn.ModuleList([self._convolved(before, width), self._convolved(width, width)])
-            for before, width in pairwise(widths)
+            nn.ModuleList([self._convolved(before, width), self._convolved(width, width)]) for before, width in pairwise(widths)
         )
 
     def _convolved(self, n_in: int, n_out: int) -> nn.Sequential:
@@ -92,6 +91,8 @@ class EEGSimpleConv(NeuralEncoder):
 
     def _length(self, length: int) -> int:
         """Return how many samples of `length` at the low rate are left at the end."""
+        if self.n_convs < 1:
+            raise SentenceError(f"EEGSimpleConv has n_convs={self.n_convs} blocks: set 1 or more")
         start, grown = length, 1 - self.kernel_size % 2  # an even kernel adds a sample
         length += grown
         for _ in range(self.n_convs):
@@ -111,6 +112,10 @@ class EEGSimpleConv(NeuralEncoder):
             x = functional.relu(functional.max_pool1d(before(x), 2), inplace=True)
             x = functional.relu(after(x), inplace=True)
         return x.transpose(1, 2)  # [b, tokens, features]
+
+    def cam_layer(self):
+        """Return the last convolution, normalised: [b, n_features, 1, n_tokens]."""
+        return self.blocks[-1][1], lambda x: x[:, :, None]
 
 
 class Resample(nn.Module):

@@ -95,6 +95,14 @@ class FBCNet(NeuralEncoder):
         x = x[..., : self.n_segments * length].unflatten(2, (self.n_segments, length))
         return _variance(x).clamp(*_VARIANCES).log().transpose(1, 2)  # [b, segments, bands m]
 
+    def cam_layer(self):
+        """Return the spatial filters' signals, normalised: [b, bands m, 1, times]."""
+        return self.normed, lambda x: x.flatten(1, 2)[:, :, None]
+
+    def filters(self):
+        """Return the bank's answers to an impulse [bands, n_times]."""
+        return self.bank.filters()
+
 
 def _variance(x: torch.Tensor) -> torch.Tensor:
     """Return the variance over the last axis, as `torch.var`, with its gradient.

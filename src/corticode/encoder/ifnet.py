@@ -114,3 +114,16 @@ class IFNet(NeuralEncoder):
         x = x.unflatten(2, (self.n_tokens, self._length))
         x = x.mean(dim=3) if self.pool == "mean" else x.square().mean(dim=3).clamp(*_POWERS).log()
         return x.transpose(1, 2)  # [b, tokens, filters]
+
+    def cam_layer(self):
+        """Return the spatial filters' signals, normalised: [b, bands n_filters, 1, times]."""
+        return self.normed, lambda x: x.flatten(1, 2)[:, :, None]
+
+    def filters(self):
+        """Return the temporal filters of all bands behind the bank's: answers to an impulse [bands n_filters, samples]."""
+        longest = self.temporal[0].shape[2]
+        answers = []
+        for h, weight in zip(self.bank.filters(), self.temporal, strict=True):
+            taps = functional.pad(weight.flip(2), (longest - weight.shape[2], 0))
+            answers.append(functional.conv1d(h[None, None], taps, padding=longest - 1)[0])
+        return torch.cat(answers)

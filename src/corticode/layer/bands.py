@@ -42,6 +42,10 @@ class Bands(nn.Module):
         response = torch.from_numpy(np.fft.rfft(answers, n=self.n_padded)).to(torch.complex64)
         self.register_buffer("response", response[:, None], persistent=False)
 
+    def filters(self) -> torch.Tensor:
+        """Return what each filter answers to one impulse, float32 [bands, n_times]."""
+        return torch.fft.irfft(self.response[:, 0], n=self.n_padded)[:, : self.n_times]
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return filtered windows, float32 [b, bands, channels, times], of x [b, channels, times]."""
         with torch.autocast(x.device.type, enabled=False):  # spectra have no half precision on a CPU, and need their digits
