@@ -165,8 +165,8 @@ def _shares(kwh: float | None, seconds: Sequence[float]) -> list[float | None]:
     return [kwh * mine / total if kwh is not None and mine else None for mine in seconds]
 
 
-# The share of the time that may go into bringing run folders up to date while jobs run.
-_WRITING = 0.05
+# Bringing run folders up to date while jobs run: the share of the time that may go into it, and seconds between two of them at least.
+_WRITING, _PAUSE_S = 0.05, 5.0
 
 
 def _work(benchmark: Benchmark, runs: Sequence[Run], engine: Engine) -> None:
@@ -183,7 +183,7 @@ def _work(benchmark: Benchmark, runs: Sequence[Run], engine: Engine) -> None:
         for i, run in enumerate(runs):
             if benchmark.is_missing(i):  # what is complete stays as it is
                 run.write(benchmark.outcome(i))
-        return time.monotonic() + (time.monotonic() - begin) / _WRITING
+        return time.monotonic() + max(_PAUSE_S, (time.monotonic() - begin) / _WRITING)
 
     due = write()
     try:

@@ -19,7 +19,7 @@ import shutil
 import sys
 import sysconfig
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,15 @@ def file_digest(path: Path, memo: Path | None = None) -> str:
         with writing(note) as tmp:
             tmp.write_text(digest)
     return digest
+
+
+def file_digests(paths: Iterable[Path], memo: Path | None = None) -> dict[Path, str]:
+    """Return the sha256 of each file, several read at a time; see `file_digest`."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    paths = list(dict.fromkeys(paths))
+    with ThreadPoolExecutor() as threads:  # hashing lets other threads run
+        return dict(zip(paths, threads.map(lambda path: file_digest(path, memo), paths), strict=True))
 
 
 @contextlib.contextmanager

@@ -166,12 +166,11 @@ class DataSet(Stateful):
             Names both recordings and both files.
         """
         first: dict[str, tuple[Recording, Path]] = {}
-        for recording in recordings:
-            files = [file for file in recording.files if file.is_file()]
-            if not files:
-                continue
-            file = max(files, key=lambda one: one.stat().st_size)
-            other, its_file = first.setdefault(store.file_digest(file, memo), (recording, file))
+        there = [(recording, [file for file in recording.files if file.is_file()]) for recording in recordings]
+        largest = [(recording, max(files, key=lambda one: one.stat().st_size)) for recording, files in there if files]
+        digests = store.file_digests((file for _, file in largest), memo)
+        for recording, file in largest:
+            other, its_file = first.setdefault(digests[file], (recording, file))
             if its_file != file:
                 raise BrokenDataError(
                     f"{other.name} ({its_file.name}) and {recording.name} ({file.name}) hold the same bytes of signal: "

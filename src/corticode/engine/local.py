@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 
-from corticode.engine.base import Engine
+from corticode.engine.base import Engine, cores
 
 
 class Local(Engine):
@@ -25,3 +26,26 @@ class Local(Engine):
             from joblib.externals.loky import get_reusable_executor
 
             get_reusable_executor().shutdown(wait=False)
+
+
+def start_early(modules: Sequence[str]) -> None:
+    """Load what workers need in a process of its own, while this one still reads the command: workers are then copies of that process.
+
+    For programs whose main module may be imported again (the command line), on Linux; elsewhere workers start on their own, later.
+
+    Parameters
+    ----------
+    modules : sequence of str
+        Names; those that cannot be imported are left to the workers.
+    """
+    if sys.platform != "linux" or cores() == 1:
+        return
+    import multiprocessing
+    from multiprocessing import forkserver
+
+    multiprocessing.set_forkserver_preload(list(modules))
+    forkserver.ensure_running()
+    # joblib is slow to import, and knows no better way to be told
+    from joblib.externals.loky.backend.context import set_start_method
+
+    set_start_method("forkserver", force=True)

@@ -39,9 +39,8 @@ def content_key(recordings: Sequence[Recording], prepare: Prepare, code: dict[st
                 f"two files claim subject {who[1]}, session {who[2] or '-'}, run {who[3] or '-'}: {both}: remove or rename one"
             )
         claimed[who] = recording
-    digests = [
-        store.key([[store.file_digest(file, memo) for file in recording.files], _plain(recording.origin)]) for recording in recordings
-    ]
+    of_file = store.file_digests((file for recording in recordings for file in recording.files), memo)
+    digests = [store.key([[of_file[file] for file in recording.files], _plain(recording.origin)]) for recording in recordings]
     parts = [[_plain(dict(r.who)), _plain(dict(r.facts)), digest] for r, digest in zip(recordings, digests, strict=True)]
     return store.key({"recordings": parts, "prepare": _plain(prepare.describe()), "code": code}), digests
 
@@ -145,7 +144,7 @@ def _make(recordings, prepare, tmp, info, n_jobs, progress) -> None:
             header = {"descr": "<f4", "fortran_order": False, "shape": (n, len(space), length)}
             np.lib.format.write_array_header_1_0(file, header)
             for path, _ in parts:
-                file.write(np.load(path, allow_pickle=False).astype("<f4", copy=False).tobytes())
+                file.write(np.ascontiguousarray(np.load(path, mmap_mode="r", allow_pickle=False), dtype="<f4").data)
                 path.unlink()
     shutil.rmtree(parts_folder, ignore_errors=True)
     meta = pd.concat([table for parts in groups.values() for _, table in parts], ignore_index=True)

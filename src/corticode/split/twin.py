@@ -24,6 +24,7 @@ from corticode.windows import Windows
 TWINS = 0.9999
 
 _PROJECTIONS, _TREE, _NEAR, _CHUNK = 16, 5, 0.03, 256
+_SKETCHED = 8  # channels in a sketch: enough to tell strangers apart, and all channels are compared where sketches are near
 _FEW_TIMES, _SOME_TIMES, _FEW_VALUES = 8, 32, 32
 
 # Samples in a row that must be equal, and values in them; and hashes that are kept at most (about).
@@ -146,11 +147,11 @@ def _near(X: np.ndarray) -> np.ndarray:
 
 
 def _sketches(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the direction of each window's projection [n, 16], its sign settled, and the rows that are not constant."""
-    n = len(X)
+    """Return the direction of each window's projection [n, 16], its sign settled, and the rows of which a channel looked at is not constant."""
+    n, some = len(X), slice(None, None, -(-X.shape[1] // _SKETCHED) if X.shape[-1] >= _FEW_TIMES else 1)
     sketch, Q = np.zeros((n, _PROJECTIONS)), None
     for i in range(0, n, _CHUNK):
-        F = _flat(X[i : i + _CHUNK]).reshape(len(X[i : i + _CHUNK]), -1)
+        F = _flat(X[i : i + _CHUNK, some]).reshape(len(X[i : i + _CHUNK]), -1)
         if Q is None:
             Q = np.random.default_rng(F.shape[1]).standard_normal((F.shape[1], _PROJECTIONS)).astype(np.float32)
         sketch[i : i + _CHUNK] = F @ Q
