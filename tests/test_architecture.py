@@ -23,13 +23,13 @@ FLOORS = {
     "adapt": 6,
     "decoder": 7,
     "evaluate": 8, "explain": 8, "serve": 8, "recipe": 8, "infer": 8,
-    "sentence": 8, "prepared": 8, "outputs": 9, "compose": 9, "experiment": 9,
+    "sentence": 8, "prepared": 8, "outputs": 9, "compose": 9, "experiment": 9, "search": 9, "sweep": 9,
     "cli": 10, "__init__": 10,
 }  # fmt: skip
 
 # Pairs on one floor that may see each other, in this direction only.
 BESIDE = {
-    ("store", "errors"), ("space", "errors"), ("arrays", "recording"), ("windows", "arrays"), ("predictions", "windows"), ("encoder", "tokenizer"), ("adapt", "train"), ("experiment", "outputs"),
+    ("store", "errors"), ("space", "errors"), ("arrays", "recording"), ("windows", "arrays"), ("predictions", "windows"), ("encoder", "tokenizer"), ("adapt", "train"), ("experiment", "outputs"), ("search", "experiment"), ("sweep", "experiment"), ("sweep", "search"),
     ("experiment", "compose"), ("catalogue", "store"), ("explain", "prepared"),
 }  # fmt: skip
 

@@ -1,21 +1,24 @@
-"""The command line: `corticode train|list|fetch|report|leaderboard|predict`, and every error as one paragraph."""
+"""The command line: `corticode train|list|fetch|report|leaderboard|predict|explain`, and every error as one paragraph."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from corticode import catalogue
 from corticode.errors import CorticodeError, MissingDataError, SentenceError
+from corticode.sweep import Sweep, print_notes, print_run
 
 HELP = """corticode: decode brain recordings
 
   corticode train [word=entry ...] [word.key=value ...]    train and judge a decoder
   corticode train -m model=a,b seed=0,1                    every combination
+  corticode train -m hydra/sweeper=optuna 'model.train.lr=interval(1e-4,1e-2)'
+                                                           search inside each fold, never hearing of its test people
   corticode list [word]                                    what there is to choose from
   corticode fetch data=NAME [data.key=value ...]           download a data set
   corticode report RUN                                     write report.html of a run folder again
@@ -23,6 +26,8 @@ HELP = """corticode: decode brain recordings
                                                            compare all runs below some folders
   corticode predict RUN FILE... [--every SECONDS] [--output TABLE.csv]
                                                            answers of a trained decoder for new recordings
+  corticode explain RUN [METHOD ...] [--model NAME] [--windows N]
+                                                           what its decoder used: maps in report.html
 
   words: {words}
   examples:
@@ -38,6 +43,9 @@ HELP = """corticode: decode brain recordings
 
 
 _SWEEP = ("-m", "--multirun")
+
+# what workers load while Hydra reads the configuration
+_WORKERS_LOAD = ("scipy.signal", "scipy.linalg", "scipy.io", "corticode.experiment", "corticode.prepare.cache")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -114,7 +122,20 @@ def cause_of(error: BaseException) -> BaseException:
 
 def train(argv: list[str]) -> int:
     """Hydra in, `experiment.run_config`, table and headline out."""
+    command = " ".join(["corticode train", *argv])
+    if _searches(argv):
+        return _search(argv, command)
+    sweep = _composed(argv, command)
+    return sweep.over() if any(flag in argv for flag in _SWEEP) else sweep.alone()
+
+
+def _composed(argv: list[str], command: str) -> Sweep:
+    """Let Hydra compose every configuration that was asked for, and a sweeper run them; return what became of them."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors arrive whole, and `say` makes them short
+    if not any(a.startswith("engine") for a in argv):  # elsewhere than in the usual workers
+        from corticode.engine.local import start_early
+
+        start_early(_WORKERS_LOAD)
     import uuid
 
     import hydra
@@ -124,14 +145,15 @@ def train(argv: list[str]) -> int:
     from corticode.compose import resolved
 
     OmegaConf.register_new_resolver("unique", lambda: uuid.uuid4().hex[:4], use_cache=True, replace=True)
-    sweep = Sweep(" ".join(["corticode train", *argv]))
+    sweep = Sweep(command, say)
 
     def task(cfg) -> float:
         job = HydraConfig.get()
+        sweep.listening, sweep.maximizes = _listens(job), _maximizes(job)
         sweep.add(lambda: resolved(cfg, job.runtime.choices), Path(job.runtime.output_dir), " ".join(job.overrides.task))
         return float("nan")
 
-    # a sweep's launcher hands its configurations over and wants their headlines back
+    # a sweep's launcher hands its configurations over and wants their figures back
     task.run = sweep.run
     _stop_as_if_typed()
     sys.path.insert(0, str(Path.cwd()))  # model._target_=my_module.MyNet finds the user's own module
@@ -141,9 +163,39 @@ def train(argv: list[str]) -> int:
         hydra.main(version_base="1.3", config_path=str(catalogue.conf_folder()), config_name="config")(task)()
     finally:
         sys.argv = before
-    if not any(flag in argv for flag in _SWEEP):
-        return sweep.alone()
-    return sweep.over()
+    return sweep
+
+
+def _listens(job: Any) -> bool:
+    """Return True for a sweeper that learns from the figures it is given."""
+    return job.mode is not None and job.mode.name == "MULTIRUN" and not str(job.sweeper.get("_target_", "")).endswith(".BasicSweeper")
+
+
+def _maximizes(job: Any) -> bool:
+    """Return True for a sweeper that was told to look for the largest."""
+    return "maximize" in str(job.sweeper.get("direction", "")) or bool((job.sweeper.get("optim") or {}).get("maximize"))
+
+
+def _searches(argv: list[str]) -> bool:
+    """Return True where another sweeper than Hydra's own is asked for and no fold is named to search in."""
+    another = any(a.startswith("hydra/sweeper=") and a != "hydra/sweeper=basic" for a in argv)
+    return another and any(flag in argv for flag in _SWEEP) and not any(a.lstrip("+").startswith("evaluate.inside=") for a in argv)
+
+
+def _search(argv: list[str], command: str) -> int:
+    """Search inside each fold by itself, then judge what was chosen there on the fold's test people."""
+    from corticode.compose import new_folder
+    from corticode.search import judge
+
+    typed = {key: value.strip("'\"") for key, _, value in (a.partition("=") for a in argv) if key in ("hydra.sweep.dir", "paths.outputs")}
+    home = Path(typed.get("hydra.sweep.dir") or new_folder({"paths": {"outputs": typed.get("paths.outputs")}}))
+    rest = [a for a in argv if not a.startswith("hydra.sweep.dir=")]
+    sweeps: list[Sweep] = []
+    while not sweeps or len(sweeps) < sweeps[0].n_folds:
+        number = len(sweeps)
+        sweeps.append(_composed([*rest, f"evaluate.inside={number}", f"hydra.sweep.dir={home / str(number)}"], command))
+        sweeps[-1].refuse_if_nothing_came()
+    return print_run(judge([sweep.tried for sweep in sweeps], home / "chosen", command))
 
 
 def _stop_as_if_typed() -> None:
@@ -153,130 +205,6 @@ def _stop_as_if_typed() -> None:
 
     if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-class Sweep:
-    """The configurations that one command asks for, from Hydra to the table at the end.
-
-    Parameters
-    ----------
-    command : str
-        What was typed.
-    """
-
-    def __init__(self, command: str):
-        self.command = command
-        self._waiting: list[tuple[Any, Path, str]] = []
-        self._ran: list[tuple[Any, Path, str]] = []
-
-    def add(self, composed: Callable[[], dict[str, Any]], folder: Path, words: str) -> None:
-        """Take in one configuration; an error in it is kept for its row of the table."""
-        from corticode.experiment import Sentence
-
-        try:
-            self._waiting.append((Sentence(composed(), folder), folder, words))
-        except Exception as error:
-            self._waiting.append((error, folder, words))
-
-    def run(self) -> list[float]:
-        """Run what was added since the last time, as one list of jobs; return the headlines, NaN for an error."""
-        from corticode.experiment import Result, Sentence, run_many
-
-        batch, self._waiting = self._waiting, []
-        sentences = [thing for thing, _, _ in batch if isinstance(thing, Sentence)]
-        try:
-            results = iter(run_many(sentences, self.command) if sentences else [])
-        except KeyboardInterrupt:
-            if len(batch) > 1:
-                self._table([folder for _, folder, _ in [*self._ran, *batch]])
-            raise
-        done = [(next(results) if isinstance(thing, Sentence) else thing, folder, words) for thing, folder, words in batch]
-        for thing, folder, _ in done:
-            if isinstance(thing, Exception):
-                _remove_if_empty(folder)
-        self._ran += done
-        return [thing.headline if isinstance(thing, Result) else float("nan") for thing, _, _ in done]
-
-    def alone(self) -> int:
-        """Run the one configuration, print its table and headline, and return the exit status."""
-        from corticode.report.table import headline_line, subject_table
-
-        self.run()
-        [(result, folder, _)] = self._ran
-        if isinstance(result, Exception):
-            raise result
-        print(subject_table(result.scores, result.summary["metric"]))
-        print(f"folder: {folder}")
-        _print_notes(result.summary)
-        _print_failures(result.summary)
-        print(headline_line(result.summary), flush=True)
-        return 1 if result.summary["failures"] else 0
-
-    def over(self) -> int:
-        """Print the table of all configurations, and what failed; return the exit status."""
-        from corticode.report.table import headline_line
-
-        good = [line for line in self._ran if not isinstance(line[0], Exception)]
-        bad = [(thing, words) for thing, _, words in self._ran if isinstance(thing, Exception) or thing.summary["failures"]]
-        for thing, words in bad:
-            print(f"failed: {words}", file=sys.stderr)
-            if isinstance(thing, Exception):
-                say(thing)
-            else:
-                _print_failures(thing.summary)
-        if bad:
-            print(f"corticode: {len(bad)} of the sweep's {len(self._ran)} runs failed, what is done is kept", file=sys.stderr)
-        self._table([folder for _, folder, _ in self._ran])
-        for thing, _, _ in good:
-            print(headline_line(thing.summary), flush=True)
-        return 1 if bad else 0
-
-    def _table(self, folders: Sequence[Path]) -> None:
-        """Write and print the leaderboard of these runs, as far as they have come."""
-        from corticode.evaluate.leaderboard import collect, write
-
-        there = [folder for folder in folders if (folder / "summary.json").is_file()]
-        if not there:
-            return
-        home = there[0].parent
-        try:
-            write(collect(there), home, [home], self.command)
-        except MissingDataError:  # nothing has a score yet: each run's failure is said
-            return
-        print((home / "leaderboard.md").read_text(encoding="utf-8"))
-        print(f"folder: {home}", flush=True)
-
-
-def _print_failures(summary: Mapping[str, Any]) -> None:
-    for failure in summary["failures"][:_MOST_NOTES]:
-        print("failed:", " ".join(str(failure["error"]).split()), file=sys.stderr)
-    if summary["failures"]:
-        print(
-            f"corticode: {len(summary['failures'])} of the jobs failed, the others are kept; all are listed in summary.json",
-            file=sys.stderr,
-        )
-
-
-def _remove_if_empty(folder: Path) -> None:
-    """A refused sentence leaves no folder behind, unless something was written there."""
-    if folder.is_dir() and not any(p.suffix != ".log" for p in folder.rglob("*") if p.is_file()):
-        import shutil
-
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-_MOST_NOTES, _WIDEST_NOTE = 12, 200
-
-
-def _print_notes(summary: Mapping[str, Any]) -> None:
-    """Print what the run has to say above its headline, one line each; where there is much, the beginning and the end."""
-    notes = list(dict.fromkeys(" ".join(str(note).split()) for note in summary.get("notes") or []))
-    if len(notes) > _MOST_NOTES:
-        # notes on single recordings come first, those on the whole run last
-        hidden = len(notes) - _MOST_NOTES
-        notes = [*notes[:4], f"({hidden} more notes stand in summary.json)", *notes[4 + hidden :]]
-    for note in notes:
-        print("note:", note if len(note) <= _WIDEST_NOTE else note[: _WIDEST_NOTE - 3] + "...")
 
 
 _RECIPE_KEYS = ("name", "own", "objective", "train")
@@ -312,7 +240,7 @@ def _is_swept(value: str) -> bool:
     bare = re.sub(r"'[^']*'|\"[^\"]*\"", "", value)
     while bare != (inner := re.sub(r"\[[^][]*\]|\{[^{}]*\}|\([^()]*\)", "", bare)):
         bare = inner
-    return "," in bare or value.startswith(("choice(", "range(", "glob(", "interval(", "shuffle(", "sort("))
+    return "," in bare or value.startswith(("choice(", "range(", "glob(", "interval(", "shuffle(", "sort(", "tag("))
 
 
 def _own_model(argv: list[str]) -> list[str]:
@@ -394,7 +322,7 @@ def report(argv: list[str]) -> int:
     scores = pd.read_csv(folder / "scores.csv", dtype={"subject": str, "session": str, "fold": str, "site": str}, keep_default_na=False)
     print(subject_table(scores, summary["metric"]))
     print(f"report: {path}")
-    _print_notes(summary)
+    print_notes(summary)
     print(headline_line(summary))
     return 0
 
@@ -435,8 +363,15 @@ def predict(argv: list[str]) -> int:
     return 0
 
 
+def explain(argv: list[str]) -> int:
+    """Draw what the decoder of a run used, and write its page again."""
+    from corticode.explain.run import main as ask
+
+    return ask(argv)
+
+
 VERBS: dict[str, Callable[[list[str]], int]] = {
-    "train": train, "list": list_entries, "fetch": fetch, "report": report, "leaderboard": leaderboard, "predict": predict,
+    "train": train, "list": list_entries, "fetch": fetch, "report": report, "leaderboard": leaderboard, "predict": predict, "explain": explain,
 }  # fmt: skip
 
 if __name__ == "__main__":

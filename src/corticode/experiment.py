@@ -24,6 +24,7 @@ from corticode.engine.local import Local
 from corticode.errors import SentenceError
 from corticode.evaluate.benchmark import Benchmark, Outcome, Plan
 from corticode.evaluate.conformal import Sets, apart, hold_out
+from corticode.evaluate.inside import within
 from corticode.evaluate.protocol import describe
 from corticode.evaluate.worker import Failed
 from corticode.outputs import refuse_foreign_model, withdraw, write_refused, write_run
@@ -257,9 +258,12 @@ def planned(sentence: Sentence, n_workers: int, shelf: dict[str, Windows], comma
     task, split, aligner = (catalogue.make(cfg[word]) for word in ("task", "split", "align"))
     labelled = task.label(windows)
     reach = labelled.reach_s
-    folds = split.folds(
-        labelled.meta, labelled.y, aligner.access, aligner.n_align, overlap=bool(labelled.info.get("overlap")), length_s=reach[1] - reach[0]
-    )
+    given = (labelled.meta, labelled.y, aligner.access, aligner.n_align, bool(labelled.info.get("overlap")), reach[1] - reach[0])
+    folds, inside = split.folds(*given), {}
+    number = cfg["evaluate"].get("inside")
+    if number is not None:  # a step of a search: the people that this fold tests are not asked
+        split, inside = within(folds, number, cfg["evaluate"].get("n_inside", 3), split.shots, reach[1] - reach[0])
+        folds, cfg = split.folds(*given), {**cfg, "refit": False, "report": False, "evaluate": {**cfg["evaluate"], "conformal": None}}
     guard(cfg, labelled, folds)
     alpha = cfg["evaluate"].get("conformal")
     if alpha is not None:
@@ -279,8 +283,8 @@ def planned(sentence: Sentence, n_workers: int, shelf: dict[str, Windows], comma
         jobs_folder=home(cfg) / "jobs", features_folder=home(cfg) / "features",
         described={"uses": list(task.uses)}, facts=facts, refit=bool(cfg.get("refit", True)),
     )  # fmt: skip
-    notes = [*labelled.info.get("notes", []), *split.notes, *replaced_heads(recipes, first)]
-    about = describe(cfg, plan, folds, task, first)
+    notes = [*labelled.info.get("notes", []), *split.notes, *replaced_heads(recipes, first), *inside.pop("notes", [])]
+    about = describe(cfg, plan, folds, task, first) | ({"inside": inside} if inside else {})
     return Run(cfg, Path(sentence.folder), task, labelled, plan, folds, about, tuple(notes), command, begin)
 
 

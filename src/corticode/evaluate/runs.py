@@ -204,6 +204,8 @@ def find(folders: Iterable[Path]) -> Found:
     for file in files:
         try:
             summary = read_summary(file.parent)
+            if summary.get("inside"):  # a step of a search: for choosing, and no result
+                continue
             nothing = failed(file.parent, summary)
             if nothing is None:
                 found.parts.extend(_parts(file, summary))
