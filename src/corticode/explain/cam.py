@@ -68,7 +68,12 @@ def activations(decoder: Decoder, windows: Windows):
     score, column = evidence(decoder), torch.from_numpy(columns(decoder, windows))
     F = np.asarray(decoder.read(windows.blind(decoder.uses)), dtype=np.float32)
     kept = []
-    hook = layer.register_forward_hook(lambda module, inputs, output: kept.append(output))
+
+    def keep(module, inputs, output):
+        kept.append(output)
+        return output.clone()  # what follows may write into it
+
+    hook = layer.register_forward_hook(keep)
     try:
         for first in range(0, len(F), _BATCH):
             kept.clear()

@@ -46,10 +46,12 @@ def draw(explanation: Explanation) -> str:
     n = min(len(found.labels), _ROWS)
     tall = 1.75 * n + 0.45 if pictures else 0
     heights = [*([tall] if pictures else []), *[2.1] * bool(lines)]
-    with sheet(f"explain {found.method}", 9.9, sum(heights), pad=0.05) as drawn:
+    head = _head(found)
+    width = 9.9 if lines else min(9.9, sum(_widths(pictures, head)) + 1.2)
+    with sheet(f"explain {found.method}", width, sum(heights), pad=0.05) as drawn:
         parts = np.atleast_1d(drawn.figure.subfigures(len(heights), 1, height_ratios=heights))
         if pictures:
-            _pictures(parts[0], explanation, pictures, n)
+            _pictures(parts[0], explanation, pictures, n, head)
         if lines:
             axes = np.atleast_1d(parts[-1].subplots(1, len(lines)))
             for ax, name in zip(axes, lines, strict=True):
@@ -60,38 +62,44 @@ def draw(explanation: Explanation) -> str:
 # -- rows of pictures -------------------------------------------------------------------------------------------------
 
 
-def _pictures(figure, explanation: Explanation, names: list[str], n: int) -> None:
+def _pictures(figure, explanation: Explanation, names: list[str], n: int, head) -> None:
     """Lay out a row per class, two columns per view: found, control."""
     found, control = explanation.found, explanation.control
-    head = _head(found)
-    widths = [width for name in names for width in ([1.55, 1.55] if name == "electrode" and head else [2.9, 2.9])]
-    axes = np.asarray(figure.subplots(n, len(widths), squeeze=False, width_ratios=widths))
+    axes = figure.subplots(n, 2 * len(names), squeeze=False, width_ratios=_widths(names, head))
     for j, name in enumerate(names):
         for side, one in enumerate((found, control)):
             column, view = axes[:, 2 * j + side], one.views[name][:n]
             limit = float(np.abs(view).max()) or 1.0
             for i, ax in enumerate(column):
-                value = view[i] / limit
-                if name == "time_frequency":
-                    image = _spectrogram(ax, one, value, last=i == n - 1, first=side == 0)
-                elif head:
-                    image = scalp(ax, value[head[0]], head[1], 1.0, head[2])
-                else:
-                    _channels(ax, one, value, last=i == n - 1)
-            said = "decoder" if side == 0 else f"{explanation.against}\nrank correlation {explanation.agreement[name]:.2f}"
-            column[0].set_title(
-                said + (f"\n±1 = {limit:.2g} {one.unit}".rstrip() if side == 0 else ""), loc="center", fontsize=8.5, color=INK
-            )
-    for i in range(n):
-        if found.labels[i]:
-            axes[i, 0].set_ylabel(short(found.labels[i], 18), fontsize=9.5, color=INK) if not head or names[0] != "electrode" else _named(
-                axes[i, 0], found.labels[i]
-            )
-    _scale(figure, axes, image)
+                _picture(ax, one, name, view[i] / limit, head, first=side == 0, last=i == n - 1)
+            above = _beside(explanation, name, "\n") if side else f"decoder\n±1 = {limit:.2g} {one.unit}".rstrip()
+            column[0].set_title(above, loc="center", fontsize=8.5, color=INK)
+    for ax, label in zip(axes[:, 0], found.labels, strict=False):
+        if head:
+            _named(ax, short(label, 18))
+        else:
+            ax.set_ylabel(short(label, 18))
+    if head or "time_frequency" in names:
+        _scale(figure, axes)
+
+
+def _widths(names: list[str], head) -> list[float]:
+    """Return widths of columns, inch."""
+    return [width for name in names for width in (2 * [1.55] if name == "electrode" and head else 2 * [2.9])]
+
+
+def _picture(ax, one: Map, name: str, value: np.ndarray, head, first: bool, last: bool) -> None:
+    if name == "time_frequency":
+        _spectrogram(ax, one, value, first, last)
+    elif head:
+        places, info, spread = head
+        scalp(ax, value[places], info, 1.0, spread)
+    else:
+        _channels(ax, one, value, last)
 
 
 def _named(ax, label: str) -> None:
-    ax.text(-0.12, 0.5, short(label, 18), transform=ax.transAxes, rotation=90, ha="center", va="center", fontsize=9.5, color=INK)
+    ax.text(-0.12, 0.5, label, transform=ax.transAxes, rotation=90, ha="center", va="center", fontsize=9.5, color=INK)
 
 
 def _head(found: Map):
@@ -104,19 +112,20 @@ def _head(found: Map):
     return [found.names.index(name) for name in shown.names], montage(shown), "head" if all_round(shown.positions) else "local"
 
 
-def _spectrogram(ax, one: Map, value: np.ndarray, last: bool, first: bool):
+def _spectrogram(ax, one: Map, value: np.ndarray, first: bool, last: bool) -> None:
     """Draw [frequencies, times]; bands of unequal width are drawn equally high."""
     steps = np.diff(one.edges_hz)
     even = np.allclose(steps[1:], steps[1]) if len(steps) > 1 else True
     y = one.edges_hz if even else np.arange(len(one.edges_hz))
-    image = ax.pcolormesh(one.edges_s, y, value, cmap="RdBu_r", vmin=-1, vmax=1, rasterized=True)
+    ax.pcolormesh(one.edges_s, y, value, cmap="RdBu_r", vmin=-1, vmax=1, rasterized=True)
     if not even:
         ax.set_yticks(y, [f"{edge:g}" for edge in one.edges_hz])
+    # the last number would touch the first of the next picture
+    ax.locator_params(axis="x", nbins=5, prune="upper")
     ax.set_ylabel("Hz" if first else "")
     ax.tick_params(labelleft=first, labelbottom=last)
     if last:
         ax.set_xlabel("time in the window, s")
-    return image
 
 
 def _channels(ax, one: Map, value: np.ndarray, last: bool) -> None:
@@ -134,7 +143,7 @@ def _channels(ax, one: Map, value: np.ndarray, last: bool) -> None:
         ax.set_xlabel(f"{k} channels, in their order")
 
 
-def _scale(figure, axes, image) -> None:
+def _scale(figure, axes) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
@@ -189,7 +198,13 @@ def _bars(ax, explanation: Explanation, name: str) -> None:
 def _entitled(ax, explanation: Explanation, name: str) -> None:
     ax.grid(axis="y", color=GRID)
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0)
-    ax.set_title(f"{_NOUN[name]}: rank correlation with {explanation.against} {explanation.agreement[name]:.2f}", fontsize=8.5, loc="left")
+    ax.set_title(f"{_NOUN[name]}, beside {_beside(explanation, name, ': ')}", fontsize=8.5, loc="left")
+
+
+def _beside(explanation: Explanation, name: str, between: str) -> str:
+    """Return what stands above a control: what it is, and how far it looks like what was found."""
+    value = explanation.agreement.get(name)
+    return explanation.against + ("" if value is None else f"{between}rank correlation {value:.2f}")
 
 
 def _filters(explanation: Explanation) -> str:
@@ -213,7 +228,7 @@ def _filters(explanation: Explanation) -> str:
         right.grid(axis="y", color=GRID)
         right.set_ylim(top=1.25 * right.get_ylim()[1])  # room for the legend
         right.legend(loc="upper right", ncols=2)
-        right.set_title(f"rank correlation with {explanation.against} {explanation.agreement['frequency']:.2f}", fontsize=8.5, loc="left")
+        right.set_title(f"beside {_beside(explanation, 'frequency', ': ')}", fontsize=8.5, loc="left")
     return drawn.svg
 
 
@@ -224,18 +239,23 @@ def caption(explanation: Explanation, title: str = "") -> str:
     """Return the words for a figure: a title line, then what is seen and how far it may be believed."""
     found = explanation.found
     what = f"Mean over {found.n_windows} windows of the run, which the decoder learned from." if found.n_windows else ""
-    worst = max(explanation.agreement, key=explanation.agreement.get)
-    value = explanation.agreement[worst]
-    told = f"Made with {explanation.against} it correlates with this one by {value:.2f} at most ({_NOUN[worst]}, rank correlation)"
-    if value >= _DOUBTFUL:
-        told += ": it hardly depends on what was learned, and should not be read."
-    elif value >= _FAITHFUL:
-        told += ": a part of it is the shape of the data or of the layers, not what was learned."
-    else:
-        told += ": it depends on what was learned, as it must."
     cut = f"The first {_ROWS} of {len(found.labels)} classes." if len(found.labels) > _ROWS and found.method != "filters" else ""
-    words = " ".join(part for part in (_WORDS[found.method], what, told, cut) if part)
+    words = " ".join(part for part in (_WORDS[found.method], what, _trust(explanation), cut) if part)
     return f"{TITLES[found.method]}{', ' + title if title else ''}.\n{words}\n"
+
+
+def _trust(explanation: Explanation) -> str:
+    """Say how far the map may be believed: not at all, where one that knows nothing gives the same."""
+    if not explanation.agreement:
+        return ""
+    most = max(explanation.agreement, key=explanation.agreement.get)
+    value = explanation.agreement[most]
+    told = f"Made with {explanation.against} it correlates with this one by {value:.2f} at most ({_NOUN[most]}, rank correlation): "
+    if value >= _DOUBTFUL:
+        return told + "it hardly depends on what was learned, and should not be read."
+    if value >= _FAITHFUL:
+        return told + "a part of it may be the shape of the data or of the layers, not what was learned."
+    return told + "it depends on what was learned, as it must."
 
 
 def write(explanation: Explanation, target: Path, title: str = "") -> Path:

@@ -120,7 +120,7 @@ def spectrogram(X: np.ndarray, G: np.ndarray, sfreq: float) -> tuple[np.ndarray,
     n_times = X.shape[-1]
     length = min(n_times, max(8, round(_PIECE_S * sfreq)))
     hop = max(1, length // _PIECES_OVER)
-    centres = np.arange(0, n_times + hop, hop)
+    centres = np.linspace(0, n_times, -(-n_times // hop) + 1).round().astype(int)
     where = centres[:, None] - length // 2 + np.arange(length)  # [pieces, length], in samples of the window
     inside = (where >= 0) & (where < n_times)
     taper = np.sin(np.pi * (np.arange(length) + 0.5) / length) * inside

@@ -10,6 +10,7 @@ import numpy as np
 from corticode import store
 from corticode.errors import BrokenDataError
 
+_FEWEST = 8  # values of which a rank correlation says anything
 VIEWS = ("electrode", "time", "frequency", "time_frequency")
 
 
@@ -22,7 +23,7 @@ class Map:
     method : str
         Name of the method, a key of `explain.methods.METHODS`.
     labels : tuple of k str
-        What each row is of: a class, or a filter.
+        What each row is of: a class, or a filter; '' for what is of all classes.
     views : dict of float array
         'electrode' [k, channels], 'time' [k, times], 'frequency' [k, frequencies], 'time_frequency' [k, frequencies, times].
     unit : str
@@ -74,8 +75,8 @@ class Explanation:
     control : Map
         By one decoder that knows nothing.
     agreement : dict of float
-        For each view the rank correlation with such decoders, sign left aside, mean of several: near 1 where the map shows the
-        data, or the shape of the network, and nothing that was learned.
+        For each view of eight values or more the rank correlation with such decoders, sign left aside, mean of several: near 1 where the
+        map shows the data, or the shape of the network, and nothing that was learned.
     against : str
         What the control is: 'shuffled weights' or 'shuffled labels'.
     """
@@ -92,7 +93,7 @@ def class_means(rows: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def agreement(found: Map, other: Map) -> dict[str, float]:
-    """Return for each view the rank correlation of two maps, all classes together; 0 where one of them is flat.
+    """Return for each view of eight values or more the rank correlation of two maps, all classes together; 0 where one of them is flat.
 
     Source
     ------
@@ -103,6 +104,8 @@ def agreement(found: Map, other: Map) -> dict[str, float]:
     correlations = {}
     for name in found.views:
         pair = found.views[name].ravel(), other.views[name].ravel()
+        if len(pair[0]) < _FEWEST:
+            continue
         flat = any(np.ptp(values) == 0 for values in pair)
         correlations[name] = 0.0 if flat else float(spearmanr(*pair).statistic)
     return correlations
@@ -122,7 +125,7 @@ def save(path: Path, explanation: Explanation) -> Path:
     }  # fmt: skip
     for name in found.views:
         arrays |= {f"found_{name}": found.views[name], f"control_{name}": control.views[name]}
-        arrays[f"agreement_{name}"] = np.array(explanation.agreement[name])
+    arrays |= {f"agreement_{name}": np.array(value) for name, value in explanation.agreement.items()}
     with store.writing(path) as tmp, tmp.open("wb") as file:
         np.savez(file, **arrays)
     return Path(path)
@@ -148,7 +151,9 @@ def load(path: Path) -> Explanation:
                 arrays["edges_s"], arrays["edges_hz"], int(arrays["n_windows"]))
             for kind in ("found", "control")
         )  # fmt: skip
-        return Explanation(found, control, {name: float(arrays[f"agreement_{name}"]) for name in views}, against)
+        return Explanation(
+            found, control, {name: float(arrays[f"agreement_{name}"]) for name in views if f"agreement_{name}" in arrays}, against
+        )
     except FileNotFoundError:
         raise
     except (ValueError, KeyError, EOFError, OSError) as error:

@@ -63,7 +63,7 @@ def explain(decoder: Decoder, windows: Windows, method: str, n_controls: int = 3
         other, against = ignorant(decoder, windows, seed + k)
         controls.append(_on_axes_of(found, ask(other, windows)))
     each = [agreement(found, control) for control in controls]
-    mean = {name: float(np.mean([abs(one[name]) for one in each])) for name in found.views}
+    mean = {name: float(np.mean([abs(one[name]) for one in each])) for name in each[0]}
     return Explanation(found, controls[0], mean, against)
 
 

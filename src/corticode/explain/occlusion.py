@@ -9,7 +9,7 @@ import numpy as np
 
 from corticode.decoder import Decoder
 from corticode.explain.maps import Map, class_means
-from corticode.explain.network import columns, labels
+from corticode.explain.network import columns
 from corticode.windows import PERSON, Block, Windows
 
 _BANDS_HZ = (1.0, 4.0, 8.0, 13.0, 30.0, 45.0, 80.0, 150.0)
@@ -37,7 +37,8 @@ def occlusion(decoder: Decoder, windows: Windows, seed: int = 0) -> Map:
     Returns
     -------
     map : Map
-        Drop of the probability of the true class (of its decision value; for a regressed value the rise of the absolute error).
+        Drop of the probability of the true class (of its decision value; for a regressed value the rise of the absolute error),
+        mean over windows and then over classes.
 
     Source
     ------
@@ -53,9 +54,10 @@ def occlusion(decoder: Decoder, windows: Windows, seed: int = 0) -> Map:
     for name, where, changed in _exchanged(X, other, bands, stretches):
         if name in lost:
             lost[name][:, *where] = before - _goodness(decoder, changed, blind, windows.y)
-    views = {name: class_means(rows, column) for name, rows in lost.items()}
+    # an exchange pushes all answers towards one class or the other, which cancels over classes
+    views = {name: class_means(rows, column).mean(axis=0, keepdims=True) for name, rows in lost.items()}
     unit = {"probability": "probability", "decision": "decision value"}.get(decoder.yhat_kind, "of y") if decoder.classes else "of y"
-    return Map("occlusion", labels(decoder, column), views, unit, space.names, space.positions, edges_s, edges_hz, len(windows))
+    return Map("occlusion", ("",), views, unit, space.names, space.positions, edges_s, edges_hz, len(windows))
 
 
 def _exchanged(X: np.ndarray, other: np.ndarray, bands: list, stretches: list) -> Iterator[tuple[str, tuple[int, ...], np.ndarray]]:

@@ -13,9 +13,26 @@ from corticode.decoder import Decoder, refuse_foreign
 from corticode.errors import BrokenDataError, MissingDataError, SentenceError
 from corticode.explain import figure, maps
 from corticode.explain.maps import Explanation
-from corticode.explain.methods import explain, possible
+from corticode.explain.methods import METHODS, explain, possible
 from corticode.prepared import home, prepared
 from corticode.windows import PERSON, Windows
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `corticode explain`: print how far each map is that of an ignorant decoder, and where the page is."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="corticode explain")
+    parser.add_argument("run", help="run folder")
+    parser.add_argument("methods", nargs="*", metavar="METHOD", help=f"{', '.join(METHODS)}; none takes all that fit the decoder")
+    parser.add_argument("--model", default=None, metavar="NAME", help="which decoder of a run with several")
+    parser.add_argument("--windows", type=int, default=128, metavar="N", help="how many windows are asked, evenly from people and classes")
+    chosen = parser.parse_args(list(argv))
+    for explanation in explain_run(Path(chosen.run), chosen.methods, chosen.windows, chosen.model):
+        against = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in explanation.agreement.items())
+        print(f"{explanation.found.method:<11} rank correlation with {explanation.against}: {against}")
+    print(f"report: {Path(chosen.run) / 'report.html'}")
+    return 0
 
 
 def explain_run(

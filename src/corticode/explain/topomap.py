@@ -13,6 +13,7 @@ from corticode.explain.pattern import Patterns
 from corticode.report.svg import INK, MUTED, sheet
 
 _COLUMNS, _MAPS = 6, 24
+_OUT_M, _DOWN_M = 0.06, 0.08  # how far out and down from the head's centre the outermost electrode of a covered side is
 _FARTHEST_M = 0.25  # no electrode of a head is farther from its centre
 
 
@@ -93,9 +94,9 @@ def montage(shown: Patterns):
 
 
 def all_round(positions: np.ndarray) -> bool:
-    """Tell whether there are electrodes on all four sides; where not, colour stays near them: beyond, nothing is known."""
-    sides = [*positions[:, :2].max(axis=0), *-positions[:, :2].min(axis=0)]
-    return min(sides) > 0.06
+    """Tell whether electrodes reach far down on all four sides; where not, colour stays near them: beyond, nothing is known."""
+    sides = np.concatenate([positions[:, :2], -positions[:, :2]], axis=1)  # right, front, left, back
+    return bool(sides.max(axis=0).min() > _OUT_M and positions[sides.argmax(axis=0), 2].max() < _DOWN_M)
 
 
 def scalp(ax, value: np.ndarray, info, limit: float, spread: str):
