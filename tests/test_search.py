@@ -240,6 +240,11 @@ def test_a_search_that_would_hear_test_people_is_refused(search):
     assert most.status == 2 and "the smaller the better" in most.err and not most.heard
 
 
+def test_a_sweeper_that_is_not_installed_is_named_with_its_package(capsys):
+    assert cli.main(["train", "-m", "hydra/sweeper=nowhere", "model=csp_lda"]) == 2
+    assert "pip install hydra-nowhere-sweeper" in capsys.readouterr().err
+
+
 def test_a_try_that_fails_is_not_chosen(search):
     failed = search("failed", "model.encoder.contrast=none")
     assert failed.status == 2 and "contrast 'none' is unknown" in failed.err and not (failed.folder / "chosen").exists()

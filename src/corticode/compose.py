@@ -73,6 +73,8 @@ def explained(error: Exception) -> CorticodeError:
     if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
         word, _, entry = str(error.missing_cfg_file).rpartition("/")
         options = sorted(str(o) for o in error.options)
+        if word == "hydra/sweeper" and entry not in options:
+            return SentenceError(f"hydra/sweeper={entry} is not there (known are {', '.join(options)}): pip install hydra-{entry}-sweeper")
         return SentenceError(f"{word}={entry} is unknown{catalogue.near(entry, options)}: known are {', '.join(options)}")
     text = " ".join(str(error).split())
     cause = error.__cause__

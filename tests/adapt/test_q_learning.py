@@ -9,6 +9,8 @@ from torch.nn import functional
 
 from corticode.adapt.agent import Agent, Replay, Steps, probabilities, targets
 from corticode.adapt.q_learning import QLearning
+from corticode.augment.base import Chain
+from corticode.augment.sign_flip import SignFlip
 from corticode.encoder.base import Encoder
 from corticode.encoder.rleegnet import RLEEGNet
 from corticode.errors import BrokenDataError, SentenceError
@@ -219,6 +221,10 @@ def test_what_cannot_work_is_refused(rows):
         q_learning(gamma=1.0)
     with pytest.raises(SentenceError, match=r"trainer\.devices=1"):
         QLearning(trainer={"devices": 2})
+    with pytest.raises(SentenceError, match="use augment=none"):
+        QLearning(augment=Chain(flip=SignFlip(probability=0.5)))
+    with pytest.raises(SentenceError, match="use logger=none"):
+        QLearning(logger={"kind": "csv", "folder": "."})
     with pytest.raises(SentenceError, match="ema_decay=null"):
         q_learning(ema_decay=0.9)
     with pytest.raises(SentenceError, match="val_f1 is not measured"):

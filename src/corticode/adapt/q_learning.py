@@ -57,11 +57,13 @@ class QLearning(Adapt):
         'huber' (squared up to an error of 1) or 'mse'.
     trainer : dict, Hardware or None
         accelerator ...; one device, and full precision.
+    logger, augment : None
+        There are none of them here.
 
     Raises
     ------
     SentenceError
-        A number out of range, several devices, or averages of weights, which the target network replaces.
+        A number out of range, several devices, augmentations, a logger, or averages of weights.
 
     Source
     ------
@@ -84,12 +86,18 @@ class QLearning(Adapt):
         epsilon_share: float = 0.3,
         loss: str = "huber",
         trainer: dict[str, Any] | Hardware | None = None,
+        logger: dict[str, Any] | None = None,
+        augment: Any = None,
     ):
-        self.training, self.trainer = training or Training(), trainer
+        self.training, self.trainer, self.logger, self.augment = training or Training(), trainer, None, None
         self.gamma, self.n_replay, self.loss = float(gamma), int(n_replay), loss
         self.target_every, self.train_every = int(target_every), int(train_every)
         self.epsilon_start, self.epsilon_end, self.epsilon_share = float(epsilon_start), float(epsilon_end), float(epsilon_share)
         self._check_numbers()
+        if (logger or {}).get("kind"):
+            raise SentenceError("adapt=q_learning writes its curves into history.csv alone: use logger=none")
+        if augment:
+            raise SentenceError("adapt=q_learning rewards answers to windows as they were recorded: use augment=none, or adapt=full")
         if Hardware.of(trainer).devices not in (1, "auto"):
             raise SentenceError(
                 f"adapt=q_learning learns on one device, not on trainer.devices={Hardware.of(trainer).devices}: use trainer.devices=1"
