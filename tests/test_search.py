@@ -111,8 +111,10 @@ class Climber(Sweeper):
     __module__ = "hydra_plugins.climber"  # Hydra takes plugins from nowhere else
     heard: list[list[float]] = []
 
-    def __init__(self, direction="minimize"):
-        pass
+    names: list[str] = []
+
+    def __init__(self, direction="minimize", study_name=None):
+        Climber.names.append(study_name)
 
     def setup(self, *, hydra_context, task_function, config):
         self.launcher = Plugins.instance().instantiate_launcher(config=config, hydra_context=hydra_context, task_function=task_function)
@@ -139,7 +141,7 @@ def home(tmp_path_factory):
         patch.chdir(folder)
         patch.setitem(sys.modules, Climber.__module__, module)
         Plugins.instance().register(Climber)
-        node = {"_target_": f"{Climber.__module__}.Climber", "direction": "minimize"}
+        node = {"_target_": f"{Climber.__module__}.Climber", "direction": "minimize", "study_name": None}
         ConfigStore.instance().store(group="hydra/sweeper", name="climber", node=node, provider="tests")
         yield folder
 
@@ -159,7 +161,7 @@ def search(home):
     """Search by `hydra/sweeper=climber`; return what came of it."""
 
     def search(name, *words):
-        Climber.heard, out, err = [], io.StringIO(), io.StringIO()
+        Climber.heard, Climber.names, out, err = [], [], io.StringIO(), io.StringIO()
         always = ["model=csp_lda", *always_of(home), f"hydra.sweep.dir={home / name}"]
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             status = cli.main(["train", "-m", "hydra/sweeper=climber", *SMALL, *always, *words])
@@ -238,6 +240,11 @@ def test_a_search_that_would_hear_test_people_is_refused(search):
     assert deaf.status == 2 and "would hear the scores of test people" in deaf.err and not deaf.heard
     most = search("most", "hydra.sweeper.direction=maximize")
     assert most.status == 2 and "the smaller the better" in most.err and not most.heard
+
+
+def test_each_fold_has_a_study_of_its_own(search, clean):
+    named = search("named", "hydra.sweeper.study_name=mine")
+    assert named.heard == clean.heard and Climber.names == ["mine-0", "mine-1", "mine-2", "mine-3"]
 
 
 def test_a_sweeper_that_is_not_installed_is_named_with_its_package(capsys):

@@ -182,18 +182,27 @@ def _searches(argv: list[str]) -> bool:
     return another and any(flag in argv for flag in _SWEEP) and not any(a.lstrip("+").startswith("evaluate.inside=") for a in argv)
 
 
+_OF_A_SEARCH = ("hydra.sweep.dir=", "hydra.sweeper.study_name=", "paths.outputs=")
+
+
 def _search(argv: list[str], command: str) -> int:
     """Search inside each fold by itself, then judge what was chosen there on the fold's test people."""
     from corticode.compose import new_folder
     from corticode.search import judge
 
-    typed = {key: value.strip("'\"") for key, _, value in (a.partition("=") for a in argv) if key in ("hydra.sweep.dir", "paths.outputs")}
-    home = Path(typed.get("hydra.sweep.dir") or new_folder({"paths": {"outputs": typed.get("paths.outputs")}}))
-    rest = [a for a in argv if not a.startswith("hydra.sweep.dir=")]
+    typed = dict(a.split("=", 1) for a in argv if a.startswith(_OF_A_SEARCH))
+    home = Path(
+        typed.get("hydra.sweep.dir", "").strip("'\"") or new_folder({"paths": {"outputs": typed.get("paths.outputs", "").strip("'\"")}})
+    )
+    study = typed.get("hydra.sweeper.study_name") or (home.name if "hydra/sweeper=optuna" in argv else None)
+    rest = [a for a in argv if not a.startswith(("hydra.sweep.dir=", "hydra.sweeper.study_name="))]
     sweeps: list[Sweep] = []
     while not sweeps or len(sweeps) < sweeps[0].n_folds:
         number = len(sweeps)
-        sweeps.append(_composed([*rest, f"evaluate.inside={number}", f"hydra.sweep.dir={home / str(number)}"], command))
+        own = [f"evaluate.inside={number}", f"hydra.sweep.dir={home / str(number)}"]
+        # a study that is kept must not go on from what was heard in another fold
+        own += [f"hydra.sweeper.study_name={study}-{number}"] if study else []
+        sweeps.append(_composed([*rest, *own], command))
         sweeps[-1].refuse_if_nothing_came()
     return print_run(judge([sweep.tried for sweep in sweeps], home / "chosen", command))
 
