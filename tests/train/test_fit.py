@@ -252,3 +252,26 @@ def test_two_processes_train_one_network(rows, tmp_path, monkeypatch, capfd):
     assert (infer.predict(*parts, X, space).argmax(1) == y).mean() > 0.8
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
+
+
+def test_two_processes_take_the_steps_of_one(rows):
+    X, y, meta, space = rows
+    trained = []
+    for hardware in (CPU, Hardware("cpu", 2, "ddp")):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            parts = OwnNetwork(Line()), Identity("probability")
+        fit(*parts, Supervised(), X, y, meta, space, Training(max_epochs=3, batch_size=24, lr=0.05, validation=0.0), 0, hardware)
+        trained.append(parts[0].net.line.weight.detach())
+    torch.testing.assert_close(*trained, rtol=1e-4, atol=1e-6)
+
+
+class Line(nn.Module):
+    """Nothing that depends on company or chance."""
+
+    def __init__(self):
+        super().__init__()
+        self.line = nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.line(x.var(dim=2).log())

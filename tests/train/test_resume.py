@@ -5,11 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import yaml
 
+from corticode import catalogue
 from corticode.augment.base import Chain
 from corticode.augment.sign_flip import SignFlip
+from corticode.compose import compose
 from corticode.objective.supervised import Supervised
+from corticode.recipe import Recipe
 from corticode.train.checkpoint import Checkpoint
+from corticode.train.fit import fit
+from corticode.train.settings import Hardware, Training
+
+CPU = Hardware("cpu", precision="32-true")
 
 
 class Killed(Exception):
@@ -77,6 +85,51 @@ def test_second_stage_is_resumed(train, tmp_path, step, settings):
     resumed, _, notes = train(checkpoint=checkpoint, **settings)
     assert notes == expected
     assert all(torch.equal(value, resumed.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def neural_models():
+    found = []
+    for file in sorted((catalogue.conf_folder() / "model").glob("*.yaml")):
+        model = yaml.safe_load(file.read_text(encoding="utf-8"))
+        adapt = [default["override /adapt"] for default in model["defaults"] if "override /adapt" in default]
+        if adapt == ["full"] and file.stem not in ("own", "braindecode"):
+            found.append(file.stem)
+    return found
+
+
+@pytest.mark.parametrize("entry", neural_models())
+def test_every_network_is_resumed(rows, tmp_path, entry):
+    X, y, meta, space = rows
+    cfg = compose([f"model={entry}"])
+    recipe = Recipe(entry, cfg["model"], cfg["adapt"], cfg["align"], {"accelerator": "cpu"}, space, X.shape[2], ("left_hand", "right_hand"))
+    training = Training(max_epochs=3, batch_size=18, warmup_epochs=1)
+
+    def run(step, checkpoint=None):
+        decoder = recipe(0)
+        count = Counting(decoder.adapter.objective, step)
+        notes = fit(decoder.encoder, decoder.head, count, X, y, meta, space, training, 0, CPU, checkpoint=checkpoint)
+        return decoder.encoder.state() | decoder.head.state(), notes, count.n
+
+    checkpoint = Checkpoint(tmp_path / "fit.safetensors", every_s=0.0)
+    whole, expected, n = run(None)
+    with pytest.raises(Killed):
+        run(n - 1, checkpoint)
+    resumed, notes, n_after = run(None, checkpoint)
+    assert n_after < n and notes == expected
+    assert all(np.array_equal(value, resumed[name]) for name, value in whole.items())
+
+
+class Counting:
+    """An objective that ends the training at its nth step."""
+
+    def __init__(self, objective, step):
+        self.objective, self.step, self.n = objective, step, 0
+
+    def __call__(self, encoder, head, *batch):
+        self.n += encoder.training
+        if self.n == self.step:
+            raise Killed
+        return self.objective(encoder, head, *batch)
 
 
 def test_a_finished_training_is_not_repeated(train, tmp_path):

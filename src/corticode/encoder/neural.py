@@ -41,6 +41,9 @@ class NeuralEncoder(StatefulModule, Encoder):
         Windows per forward pass when nothing is trained. Part of the result's last bits, so it is fixed.
     domains_per_batch : int
         Domains that share a training batch in equal parts; 0: batches are drawn without regard to domains.
+    remembers : tuple of str
+        Attributes, of this or of any module inside, that are kept from step to step and are neither weights nor buffers: a training
+        that was interrupted has to find them again.
     has_latent : bool
         The network normalises a person by statistics of their own: `latent(features)` gives what is normalised, SPD matrices
         [n, c, c], and `rest` the network behind it, so that an aligner that acts on the latent can stand between.
@@ -50,6 +53,7 @@ class NeuralEncoder(StatefulModule, Encoder):
     deterministic = False
     batch_size = 256
     domains_per_batch = 0
+    remembers: tuple[str, ...] = ()
     has_latent = False
     n_features: int
     n_tokens: int

@@ -190,6 +190,9 @@ class DomainNorm(nn.Module):
     eps : float
     """
 
+    # beside weights and buffers, what a fit that goes on has to find again
+    remembers = ("_known",)
+
     def __init__(self, n: int, momentum: float, mean_gradient: bool, eps: float = 1e-5):
         super().__init__()
         self.momentum, self.mean_gradient, self.eps = momentum, mean_gradient, eps

@@ -52,10 +52,8 @@ class Moving(Callback):
             self.weights = copies(tensors_of(learner))
 
     @torch.no_grad()
-    def on_train_batch_end(self, trainer, learner, outputs, batch, index) -> None:
+    def follow(self, learner: nn.Module) -> None:
         """Move towards the weights of this step."""
-        if learner.broken:
-            return
         decay = min(self.decay, (1 + self.n) / (_EARLY + self.n))
         self.n += 1
         for name, tensor in tensors_of(learner).items():
@@ -118,7 +116,7 @@ class Average(Callback):
         before = copies(tensors_of(learner))
         put(learner, self.weights)
         with torch.no_grad(), trainer.precision_plugin.train_step_context():
-            _renew_statistics(learner, trainer.train_dataloader)
+            _renew_statistics(learner, trainer.train_dataloader.batches)
             if trainer.val_dataloaders is not None:
                 learner.eval()
                 for index, batch in enumerate(trainer.val_dataloaders):

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from corticode.errors import SentenceError
-from corticode.train.average import Moving, copies, put, tensors_of
+from corticode.train.average import copies, put, tensors_of
 
 
 class History(Callback):
@@ -39,14 +39,12 @@ class Best(Callback):
 
     Parameters
     ----------
-    moving : Moving or None
-        The average that is judged in place of the weights.
     patient : bool
         Never stop: the weights of later epochs are wanted.
     """
 
-    def __init__(self, moving: Moving | None = None, patient: bool = False):
-        self.moving, self.patient = moving, patient
+    def __init__(self, patient: bool = False):
+        self.patient = patient
         self.best: float | None = None
         self.weights: dict[str, Any] = {}
 
@@ -61,7 +59,7 @@ class Best(Callback):
             )
         if settings.is_better(line[settings.monitor], self.best):
             self.best, learner.best_epoch = line[settings.monitor], line["epoch"]
-            self.weights = copies(self.moving.weights if self.moving else tensors_of(learner))
+            self.weights = copies(learner.moving.weights if learner.moving else tensors_of(learner))
         elif line["epoch"] - (learner.best_epoch or 0) >= settings.patience and line["epoch"] >= settings.min_epochs:
             trainer.should_stop = not self.patient
 

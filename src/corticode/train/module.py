@@ -16,6 +16,7 @@ from corticode.augment.base import Chain, chance
 from corticode.errors import SentenceError
 from corticode.objective.base import Objective
 from corticode.space import Space
+from corticode.train.average import Moving
 from corticode.train.memory import Parts, cut
 from corticode.train.optimizer import optimizer_of, schedule_of
 from corticode.train.settings import Training
@@ -38,6 +39,8 @@ class Learner(lightning.LightningModule):
 
     stage : int
         2 where held-back rows are among those learned from.
+    moving : Moving or None
+        An average that follows the weights step by step.
 
     Attributes
     ----------
@@ -50,6 +53,10 @@ class Learner(lightning.LightningModule):
         Means over held-back rows of an average of weights that took the place of the best epoch.
     first_broken : int or None
         The first batch of the last epoch whose loss was no number.
+    memory : str
+        What to say of batches that were cut.
+    n_batches : int
+        Steps of an epoch.
     """
 
     # a batch that does not fit the memory makes its step in parts, so the step is made here and not by Lightning
@@ -58,16 +65,18 @@ class Learner(lightning.LightningModule):
 
     def __init__(
         self, encoder: Any, head: Any, objective: Objective, training: Training, space: Space, seed: int,
-        augment: Chain | None = None, stage: int = 1,
+        augment: Chain | None = None, stage: int = 1, moving: Moving | None = None,
     ):  # fmt: skip
         super().__init__()
         self.encoder, self.head, self.objective = encoder, head, objective
-        self.training_settings, self.space, self.seed, self.augment, self.stage = training, space, seed, augment, int(stage)
+        self.training_settings, self.space, self.seed, self.augment = training, space, seed, augment
+        self.stage, self.moving = int(stage), moving
         self.history: list[dict[str, float]] = []
         self.best_epoch: int | None = None
         self.broken: dict[str, Any] | None = None
         self.average: dict[str, float] | None = None
         self.first_broken: int | None = None
+        self.n_batches = 0
         self.memory = ""
         self._parts = {"train": Parts(), "val": Parts()}
         self._buffers_now: list[torch.Tensor] = []
@@ -81,15 +90,20 @@ class Learner(lightning.LightningModule):
         """Tell the encoder, which may change with time, and the batches, whose order does."""
         n_epochs = self.training_settings.max_epochs
         self.encoder.begin_epoch(min(self.current_epoch + 1, n_epochs), n_epochs)
-        self.trainer.train_dataloader.epoch = self.current_epoch
+        self.trainer.train_dataloader.batches.epoch = self.current_epoch
         self._buffers_now = list(self.buffers())
 
     # -- one step -------------------------------------------------------------------------------------------------
 
-    def training_step(self, batch, index):
-        """Take one step by a batch [b, ...], [b] (and [b], the domains, for encoders that have them)."""
-        if self.broken:  # nothing is learned from what is no number
-            return
+    def training_step(self, batches, _):
+        """Take one step by each batch of an epoch: [b, ...], [b] (and [b], the domains, for encoders that have them)."""
+        convert = self.trainer.precision_plugin.convert_input
+        for index, batch in enumerate(batches):
+            self._step([tensor.to(self.device) for tensor in convert(batch)], index)
+            if self.broken:  # nothing is learned from what is no number
+                return
+
+    def _step(self, batch: Any, index: int) -> None:
         batch = self._augmented(batch, index)
         losses = self._of_numbers(lambda: self._parts["train"](lambda n: self._gradients(batch, n), batch[0].shape), index)
         if losses is None:
@@ -101,6 +115,8 @@ class Learner(lightning.LightningModule):
             return
         self.optimizers().step()
         self.lr_schedulers().step()
+        if self.moving is not None:
+            self.moving.follow(self)
 
     def validation_step(self, batch, index):
         """Add one batch of held-back rows to the epoch's means."""
@@ -129,7 +145,8 @@ class Learner(lightning.LightningModule):
             for part in cut(batch, n_parts):
                 share = len(part[0]) / len(batch[0])
                 losses = self._losses(part)
-                self.manual_backward(losses["loss"] if share == 1 else losses["loss"] * share)
+                with torch.autocast(self.device.type, enabled=False):  # gradients have the precision of what they belong to
+                    self.manual_backward(losses["loss"] if share == 1 else losses["loss"] * share)
                 for name, value in losses.items():
                     value = value.detach() if share == 1 else value.detach() * share
                     total[name] = total[name] + value if name in total else value
@@ -201,7 +218,7 @@ class Learner(lightning.LightningModule):
 
     def configure_optimizers(self):
         """Give the optimiser and its schedule, per step."""
-        n_steps = int(self.trainer.estimated_stepping_batches)
+        n_steps = self.training_settings.max_epochs * self.n_batches
         # an objective may have parameters of its own (a projection in which views are compared)
         modules = [part for part in (self.encoder, self.head, self.objective) if isinstance(part, torch.nn.Module)]
         optimizer = optimizer_of(modules, self.training_settings)

@@ -1,4 +1,7 @@
-"""What a training writes down while it runs, and takes back when it goes on."""
+"""What a training writes down while it runs, and takes back when it goes on.
+
+A module that keeps more from step to step than weights and buffers names those attributes in `remembers`.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,8 @@ class Resume(Callback):
         if self.saved is None:
             return
         learner.load_state_dict(self.saved["learner"])
+        for module, name, value in _remembered(learner, self.saved["remembered"]):
+            setattr(module, name, _moved(value, learner.device))
         learner.optimizers().optimizer.load_state_dict(self.saved["optimizer"])
         learner.lr_schedulers().load_state_dict(self.saved["schedule"])
         trainer.precision_plugin.load_state_dict(self.saved["precision"])
@@ -52,6 +57,7 @@ class Resume(Callback):
             "epoch": trainer.current_epoch + 1,
             "stage": learner.stage,
             "learner": learner.state_dict(),
+            "remembered": [value for _, _, value in _remembered(learner)],
             "optimizer": learner.optimizers().optimizer.state_dict(),
             "schedule": learner.lr_schedulers().state_dict(),
             "precision": trainer.precision_plugin.state_dict(),
@@ -64,7 +70,16 @@ class Resume(Callback):
         self.written = monotonic()
 
 
+def _remembered(learner: torch.nn.Module, values: list[Any] | None = None) -> list[tuple[torch.nn.Module, str, Any]]:
+    """Return (module, attribute, value) of all that modules remember, with other values where they are given."""
+    found = [(module, name) for module in learner.modules() for name in getattr(module, "remembers", ())]
+    values = [getattr(module, name) for module, name in found] if values is None else values
+    return [(module, name, value) for (module, name), value in zip(found, values, strict=True)]
+
+
 def _moved(state: Any, device: torch.device) -> Any:
     if isinstance(state, torch.Tensor):
         return state.to(device)
+    if isinstance(state, list | tuple):
+        return [_moved(value, device) for value in state]
     return {name: _moved(value, device) for name, value in state.items()} if isinstance(state, dict) else state

@@ -22,7 +22,7 @@ from corticode.train.average import Average, Moving
 from corticode.train.callback import Best, History, Leave, Until
 from corticode.train.checkpoint import Checkpoint
 from corticode.train.diverged import sentence
-from corticode.train.loader import Batches
+from corticode.train.loader import Batches, Whole
 from corticode.train.module import Learner
 from corticode.train.resume import Resume
 from corticode.train.settings import Hardware, Training
@@ -89,11 +89,9 @@ class Stages:
 
     def _to_the_best(self) -> list[Callback]:
         """Return what decides which weights of the first stage stay: of those that apply, the last one does."""
-        settings = self.training
-        moving = [Moving(settings.ema_decay)] if settings.ema_decay is not None else []
-        average = [Average(settings.first_averaged)] if settings.average_from is not None else []
-        best = [Best(*moving, patient=bool(average))] if len(self.rows.inner.validation) else []
-        return [*moving, *best, *average]
+        average = [Average(self.training.first_averaged)] if self.training.average_from is not None else []
+        best = [Best(patient=bool(average))] if len(self.rows.inner.validation) else []
+        return [*best, *average]
 
     def _go_on(self, before: Learner) -> Learner:
         """Learn from all rows by a new optimiser, at the rate of the best epoch, down to the training loss of that epoch."""
@@ -104,25 +102,27 @@ class Stages:
         settings = replace(self.training, lr=rate, schedule="constant", warmup_epochs=0.0)
         learner = self._learner(settings, stage=2)
         learner.set_extra_state(before.get_extra_state())
-        moving = [Moving(settings.ema_decay)] if settings.ema_decay is not None else []
         everything = np.sort(np.concatenate([self.rows.inner.fit, self.rows.inner.validation]))
         n_epochs = len(lines) + settings.second_stage_epochs
-        self._learn(learner, everything, n_epochs, [*moving, Until(lines[best - 1]["train_loss"])])
+        self._learn(learner, everything, n_epochs, [Until(lines[best - 1]["train_loss"])])
         return learner
 
     def _learner(self, settings: Training, stage: int = 1) -> Learner:
-        return Learner(self.encoder, self.head, self.objective, settings, self.space, self.seed, self.augment, stage)
+        moving = Moving(settings.ema_decay) if settings.ema_decay is not None else None
+        return Learner(self.encoder, self.head, self.objective, settings, self.space, self.seed, self.augment, stage, moving)
 
     def _learn(self, learner: Learner, rows: np.ndarray, n_epochs: int, callbacks: list[Callback]) -> None:
         saved = self._saved if self._saved is not None and self._saved["stage"] == learner.stage else None
         resume = [Resume(self.checkpoint, self._key, saved)] if self._key else []
         batches, own = self.batches(rows), self.rows
         held = Batches(own.F, own.y, own.inner.validation, _VALIDATION_BATCH, domain=own.domain) if len(own.inner.validation) else None
+        learner.n_batches = len(batches)
+        moving = [learner.moving] if learner.moving is not None else []
         # what is written down comes after all that changes with the epoch
-        trainer = _trainer(self.hardware, self.logger, n_epochs, [History(), Leave(), *callbacks, *resume])
+        trainer = _trainer(self.hardware, self.logger, n_epochs, [History(), Leave(), *moving, *callbacks, *resume])
         trainer.fit_loop.epoch_progress.current.processed = saved["epoch"] if saved is not None else len(learner.history)
         try:
-            trainer.fit(learner, batches, held)
+            trainer.fit(learner, Whole(batches), held)
         except SystemExit:
             # Lightning answers Ctrl-C by leaving with status 1; the one who pressed it is to be told the truth
             if trainer.interrupted:
