@@ -18,6 +18,7 @@ import corticode
 from corticode import cli, store
 from corticode.errors import BrokenDataError, CorticodeError, MissingDataError
 from corticode.report.table import headline_line
+from corticode.sweep import print_notes
 from edf import physionet_folder, write_edf
 
 
@@ -225,7 +226,7 @@ def test_notes_are_said_above_the_headline(corticode_says):
 
 
 def test_many_notes_are_shortened(capsys):
-    cli._print_notes({"notes": [f"file {i}:\n{'x' * 300}" for i in range(40)] + ["control"]})
+    print_notes({"notes": [f"file {i}:\n{'x' * 300}" for i in range(40)] + ["control"]})
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 13
     assert lines[-1] == "note: control"
