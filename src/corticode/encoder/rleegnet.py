@@ -31,7 +31,7 @@ class RLEEGNet(NeuralEncoder):
 
     Input: band-passed EEG in µV, any rate. Proposed: 8 to 30 Hz, 0.5 to 2.5 s after the cue. Representation: one token of
     `n_hidden` values; `head.linear.Linear` on it gives one Q-value per class. Parameters: with that head 100,356 for 4 classes,
-    whatever the channels. Trained on: nothing, learns from scratch.
+    whatever the channels (4 or more). Trained on: nothing, learns from scratch.
 
     Known of the paper (abstract and summaries; the full text was not at hand): one-versus-rest CSP in CSP space, an online
     Q-network of 1-D convolutions and an LSTM, two data sets. Unknown, and so our own choice (this is "RLEEGNet-style"):
