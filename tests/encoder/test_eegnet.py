@@ -26,36 +26,28 @@ def test_number_of_parameters(n_chans, n_times, sfreq, kernel, n_outputs, count)
 
 
 def test_kernel_is_half_a_second():
-    assert EEGNet(3, 320, 160.0).temporal.kernel_size == (80,)
-    assert EEGNet(3, 320, 160.0, kernel_length=33).temporal.kernel_size == (33,)
-
-
-@pytest.mark.parametrize("kernel", [64, 65])
-def test_convolutions_keep_the_length_as_keras_does(kernel):
-    encoder = EEGNet(2, 128, 128.0, kernel_length=kernel).eval()
-    seen = {}
-    encoder.temporal.register_forward_hook(lambda module, inputs, output: seen.update(output=output))
-    x = torch.randn(3, 2, 128, generator=torch.Generator().manual_seed(0))
-    encoder(x)
-    wanted = torch.nn.functional.conv1d(x.reshape(6, 1, 128), encoder.temporal.weight, padding="same")
-    assert torch.allclose(seen["output"], wanted, atol=1e-6)
+    assert EEGNet(3, 320, 160.0).filters().shape == (8, 80)
+    assert EEGNet(3, 320, 160.0, kernel_length=33).filters().shape == (8, 33)
 
 
 def test_spatial_filters_have_norm_one_at_most():
     encoder = EEGNet(4, 128, 128.0).eval()
     x = torch.randn(2, 4, 128, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        encoder.spatial.mul_(100)
+        spatial = encoder.bank.spatial.mul_(100)
         long = encoder(x)
-        encoder.spatial.div_(encoder.spatial.norm(dim=2, keepdim=True))
+        spatial.div_(spatial.norm(dim=1, keepdim=True))
         assert torch.allclose(encoder(x), long, atol=1e-5)
-        encoder.spatial.mul_(0.5)  # inside the ball, length counts
+        spatial.mul_(0.5)  # inside the ball, length counts
         assert not torch.allclose(encoder(x), long, atol=1e-3)
 
 
-def test_it_equals_the_paper_s_two_dimensional_layers():
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize("kernel", [64, 65])
+def test_it_equals_the_paper_s_two_dimensional_layers(kernel):
     """The published network convolves [b, 1, channels, times] with kernels (1, k), (channels, 1) grouped by filter, (1, 16)."""
-    encoder = EEGNet(5, 160, 128.0, drop_prob=0.0).train()
+    encoder = EEGNet(5, 160, 128.0, kernel_length=kernel, drop_prob=0.0).train()
+    bank = encoder.bank
     x = torch.randn(7, 5, 160, generator=torch.Generator().manual_seed(0))
     functional = torch.nn.functional
 
@@ -63,14 +55,19 @@ def test_it_equals_the_paper_s_two_dimensional_layers():
         return functional.batch_norm(z, None, None, norm.weight, norm.bias, training=True, eps=1e-3)
 
     with torch.no_grad():
-        encoder.spatial_norm.weight.mul_(1.3)
-        z = normed(functional.conv2d(x[:, None], encoder.temporal.weight[:, :, None], padding="same"), encoder.temporal_norm)
-        z = normed(functional.conv2d(z, encoder.spatial.renorm(2, 0, 1.0)[..., None], groups=8), encoder.spatial_norm)
-        z = functional.avg_pool2d(functional.elu(z), (1, 4))
-        z = functional.conv2d(z, encoder.depthwise.weight[:, :, None], padding="same", groups=16)
-        z = normed(functional.conv2d(z, encoder.pointwise.weight[..., None]), encoder.separable_norm)
-        z = functional.avg_pool2d(functional.elu(z), (1, 8))
-        assert torch.allclose(encoder(x), z[:, :, 0].transpose(1, 2), atol=1e-5)
+        bank.spatial_norm.weight.mul_(1.3)
+    # an even filter's odd zero comes last, as Keras has it
+    z = normed(functional.conv2d(x[:, None], bank.temporal[:, None, None], padding="same"), bank.temporal_norm)
+    z = normed(functional.conv2d(z, bank.spatial.renorm(2, 0, 1.0)[:, None, :, None], groups=8), bank.spatial_norm)
+    z = functional.avg_pool2d(functional.elu(z), (1, 4))
+    z = functional.conv2d(z, encoder.depthwise.weight[:, :, None], padding="same", groups=16)
+    z = normed(functional.conv2d(z, encoder.pointwise.weight[..., None]), encoder.separable_norm)
+    z = functional.avg_pool2d(functional.elu(z), (1, 8))[:, :, 0].transpose(1, 2)
+    tokens = encoder(x)
+    assert torch.allclose(tokens, z, atol=1e-5)
+    weights = list(encoder.parameters())
+    for got, wanted in zip(*(torch.autograd.grad(t.square().mean(), weights) for t in (tokens, z)), strict=True):
+        assert torch.allclose(got, wanted, atol=1e-4)
 
 
 def test_tokens_follow_time():
