@@ -31,7 +31,7 @@ def as_in_braindecode(n_chans: int, n_times: int) -> EEGTCNet:
     encoder = EEGTCNet(n_chans, n_times, 250.0).eval()
     # an even filter with a zero behind it is an odd one, of which both ends are padded alike
     encoder.front = Bent(n_chans, 8, 2, 33, 8, eps=1e-5).eval()
-    encoder.depthwise = nn.Conv1d(16, 16, 17, groups=16, padding="same", bias=False)
+    encoder.depthwise = nn.Parameter(torch.empty(16, 1, 17))
     encoder.norm.eps = 1e-5
     return encoder
 
@@ -41,7 +41,7 @@ def place(published: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], 
     encoder = {
         "front.temporal": functional.pad(published[front + "conv1.weight"].flatten(1), (0, 1)),
         "front.spatial": published[front + "depthwise_conv.weight"],
-        "depthwise.weight": functional.pad(published[front + "separable_conv_depthwise.weight"].flatten(1), (0, 1)),
+        "depthwise": functional.pad(published[front + "separable_conv_depthwise.weight"].flatten(1), (0, 1)),
         "pointwise.weight": published[front + "separable_conv_pointwise.weight"],
         "tcn.0.shortcut.weight": published["tcn_block.downsample.weight"],
         "tcn.0.shortcut.bias": published["tcn_block.downsample.bias"],

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from corticode.encoder.neural import NeuralEncoder
 from corticode.errors import SentenceError
+from corticode.layer.dropout import Dropout
 
 _N_BLOCKS = 4
 _PAPER_HZ, _KERNEL, _POOL = 250.0, 10, 3
@@ -107,7 +108,7 @@ class Block(nn.Module):
     def __init__(self, n_inputs: int, n_filters: int, kernel_length: int, pool_length: int, drop_prob: float):
         super().__init__()
         self.pool_length = pool_length
-        self.dropout = nn.Dropout(drop_prob)
+        self.dropout = Dropout(drop_prob)
         self.convolution = nn.Conv1d(n_inputs, n_filters, kernel_length, bias=False)
         self.norm = nn.BatchNorm1d(n_filters)
         nn.init.xavier_uniform_(self.convolution.weight)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 from torch.nn import functional
 
 from corticode.encoder.neural import NeuralEncoder
 from corticode.errors import SentenceError
+from corticode.layer.depthwise import depthwise, padded
+from corticode.layer.dropout import Dropout
 from corticode.layer.filter_bank import FilterBank
 from corticode.layer.tcn import TCN
 
@@ -91,18 +94,19 @@ class EEGTCNet(NeuralEncoder):
             )
         self.n_features, n_filters = F_T, F1 * D
         self.front = FilterBank(self.n_chans, F1, D, kernel, pool, max_norm=_MAX_NORM)
-        self.depthwise = nn.Conv1d(n_filters, n_filters, _SEPARABLE_LENGTH, groups=n_filters, padding="same", bias=False)
+        self.depthwise = nn.Parameter(torch.empty(n_filters, 1, _SEPARABLE_LENGTH))
         self.pointwise = nn.Conv1d(n_filters, n_filters, 1, bias=False)
         self.norm = nn.BatchNorm1d(n_filters, eps=1e-3)
-        self.dropout = nn.Dropout(p_e)
+        self.dropout = Dropout(p_e)
         self.tcn = TCN(n_filters, F_T, K_T, L, p_t)
-        for weight in (self.depthwise.weight, self.pointwise.weight):
+        for weight in (self.depthwise, self.pointwise.weight):
             nn.init.xavier_uniform_(weight)
 
     def forward(self, x, space=None, subject=None):
         """Return one token [b, 1, F_T]: the last step, which has seen those before it."""
         x = self.dropout(self.front(x))  # [b, F1 D, times / pool]
-        x = functional.elu(self.norm(self.pointwise(self.depthwise(x))))
+        x = depthwise(padded(x, self.depthwise.shape[2]), self.depthwise)
+        x = functional.elu(self.norm(self.pointwise(x)))
         x = self.dropout(functional.avg_pool1d(x, _SECOND_POOL))
         return self.tcn(x)[..., -1:].transpose(1, 2)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 from torch.nn import functional
 
 from corticode.encoder.neural import NeuralEncoder
 from corticode.errors import SentenceError
+from corticode.layer.depthwise import depthwise, padded
 from corticode.layer.dropout import Dropout
 from corticode.layer.filter_bank import FilterBank
 
@@ -47,7 +49,8 @@ class EEGNet(NeuralEncoder):
 
     Source
     ------
-    Lawhern et al. 2018, J. Neural Eng. 15:056013; github.com/vlawhern/arl-eegmodels.
+    Lawhern et al. 2018, J. Neural Eng. 15:056013; github.com/vlawhern/arl-eegmodels. Checked against braindecode to 1e-5, but for its padding of
+    filters of even length (tests/encoder/test_eegnet.py).
     """
 
     def __init__(
@@ -72,17 +75,18 @@ class EEGNet(NeuralEncoder):
             )
         kernel = kernel_length or max(1, round(sfreq / 2))
         self.bank = FilterBank(self.n_chans, F1, D, kernel, _POOLS[0], max_norm=_MAX_NORM)
-        self.depthwise = nn.Conv1d(F1 * D, F1 * D, _SEPARABLE_LENGTH, groups=F1 * D, padding="same", bias=False)
+        self.depthwise = nn.Parameter(torch.empty(F1 * D, 1, _SEPARABLE_LENGTH))
         self.pointwise = nn.Conv1d(F1 * D, F2, 1, bias=False)
         self.separable_norm = nn.BatchNorm1d(F2, eps=1e-3)
         self.dropout = Dropout(drop_prob)
-        for weight in (self.depthwise.weight, self.pointwise.weight):
+        for weight in (self.depthwise, self.pointwise.weight):
             nn.init.xavier_uniform_(weight)
 
     def forward(self, x, space=None, subject=None):
         """Return tokens [b, n_times // 32, F2]."""
         x = self.dropout(self.bank(x))  # [b, F1 D, times / 4]
-        x = self.separable_norm(self.pointwise(self.depthwise(x)))
+        x = depthwise(padded(x, self.depthwise.shape[2]), self.depthwise)
+        x = self.separable_norm(self.pointwise(x))
         x = self.dropout(functional.avg_pool1d(functional.elu(x), _POOLS[1]))
         return x.transpose(1, 2)  # [b, times / 32, F2]
 

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from corticode.encoder.neural import NeuralEncoder
 from corticode.errors import SentenceError
+from corticode.layer.dropout import Dropout
 
 _KERNEL_S, _STRIDE_S = 0.1, 0.06
 _STRIDES_PER_POOL = 5
@@ -75,7 +76,7 @@ class ShallowConvNet(NeuralEncoder):
         self.temporal_bias = nn.Parameter(torch.zeros(n_temporal))
         self.spatial = nn.Parameter(torch.empty(n_spatial, n_temporal, self.n_chans))
         self.norm = nn.BatchNorm1d(n_spatial)
-        self.dropout = nn.Dropout(drop_prob)
+        self.dropout = Dropout(drop_prob)
         for weight in (self.temporal, self.spatial):
             nn.init.xavier_uniform_(weight)
 

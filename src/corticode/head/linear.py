@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from corticode.errors import SentenceError
 from corticode.head.neural import NeuralHead
+from corticode.layer.dropout import Dropout
 
 _POOLS = ("mean", "flatten", "first")
 
@@ -47,7 +48,7 @@ class Linear(NeuralHead):
             raise SentenceError(f"head pool {pool!r} is unknown: pick one of {', '.join(_POOLS)}")
         self.n_features, self.n_tokens, self.pool = int(n_features), int(n_tokens), pool
         self.drop_prob, self.max_norm = drop_prob, max_norm
-        self.dropout = nn.Dropout(drop_prob)
+        self.dropout = Dropout(drop_prob)
         self.layer = nn.Linear(self.n_features * (self.n_tokens if pool == "flatten" else 1), self.n_outputs)
 
     def forward(self, tokens):

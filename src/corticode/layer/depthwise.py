@@ -29,6 +29,12 @@ def depthwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None =
     return y if bias is None else y + bias.to(y.dtype)[:, None]
 
 
+def padded(x: torch.Tensor, kernel_length: int) -> torch.Tensor:
+    """Return x with zeros in time, so that a filter of so many samples keeps the length; of an even one's zeros the odd one comes last."""
+    extra = kernel_length - 1
+    return functional.pad(x, (extra // 2, extra - extra // 2))
+
+
 class _Depthwise(torch.autograd.Function):
     generate_vmap_rule = True
 

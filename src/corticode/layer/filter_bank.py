@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from corticode.layer.depthwise import depthwise
+from corticode.layer.depthwise import depthwise, padded
 
 
 class FilterBank(nn.Module):
@@ -56,8 +56,7 @@ class FilterBank(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return [b, F1 D, times // pool] from windows [b, channels, times]."""
-        extra = self.temporal.shape[1] - 1
-        x = functional.pad(x, (extra // 2, extra - extra // 2))
+        x = padded(x, self.temporal.shape[1])
         mean, var = self._statistics(x)
         norm = self.temporal_norm
         gain = norm.weight * torch.rsqrt(var + norm.eps)

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from corticode.layer.depthwise import depthwise
+from corticode.layer.depthwise import depthwise, padded
+from corticode.layer.dropout import Dropout
 
 
 class PatchStem(nn.Module):
@@ -33,13 +34,12 @@ class PatchStem(nn.Module):
         self.spatial_norm = nn.BatchNorm1d(n_filters)
         self.temporal = nn.Parameter(torch.empty(n_filters, 1, kernel_length))
         self.temporal_norm = nn.BatchNorm1d(n_filters)
-        self.dropout = nn.Dropout(drop_prob)
+        self.dropout = Dropout(drop_prob)
         for weight in (self.spatial.weight, self.temporal):
             nn.init.normal_(weight, std=0.01)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return [b, n_filters, patches] from [b, channels, times]."""
-        extra = self.temporal.shape[-1] - 1
-        x = functional.pad(self.spatial_norm(self.spatial(x)), (extra // 2, extra - extra // 2))
+        x = padded(self.spatial_norm(self.spatial(x)), self.temporal.shape[-1])
         x = functional.gelu(self.temporal_norm(depthwise(x, self.temporal)))
         return self.dropout(functional.avg_pool1d(x, self.patch_length))
