@@ -167,7 +167,7 @@ def _shares(kwh: float | None, seconds: Sequence[float]) -> list[float | None]:
 
 
 # Bringing run folders up to date while jobs run: the share of the time that may go into it, and seconds between two of them at least.
-_WRITING, _PAUSE_S = 0.05, 5.0
+_WRITING, _PAUSE_S = 0.05, 10.0
 
 
 def _work(benchmark: Benchmark, runs: Sequence[Run], engine: Engine) -> None:
