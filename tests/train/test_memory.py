@@ -9,7 +9,7 @@ import torch
 from corticode.errors import SentenceError
 from corticode.objective.supervised import Supervised
 from corticode.train import infer
-from corticode.train.memory import Parts, cut
+from corticode.train.memory import Parts, cut, too_large
 
 
 class Small(Supervised):
@@ -54,8 +54,36 @@ def test_a_step_that_is_repeated_leaves_no_batch_statistics(train):
 
 
 def test_one_window_that_does_not_fit_is_an_error(train, network):
-    with pytest.raises(SentenceError, match=r"one window of 6 x 128 does not fit the memory of the GPU .*20\.00 MiB.* trainer=cpu"):
+    with pytest.raises(SentenceError, match=r"the GPU does not hold one window of 6 x 128 .*20\.00 MiB.*: use .* trainer=cpu"):
         train(objective=Small(0), parts=network(norm=False))
+
+
+def test_an_optimiser_that_does_not_fit_is_an_error(train, monkeypatch):
+    def step(self, closure=None):
+        closure()
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    with pytest.raises(SentenceError, match="does not hold the network and what its optimiser remembers"):
+        train()
+
+
+def test_the_figure_is_told_where_there_is_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2**28, 2**33))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 3 * 2**30)
+    assert "(3.00 GiB were taken by this training, 0.25 of 8.00 GiB are free)" in too_large("one window", "CUDA out of memory")
+
+
+def test_several_processes_never_cut():
+    parts = Parts()
+    parts.fixed = True
+
+    def act(n):
+        raise torch.cuda.OutOfMemoryError
+
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        parts(act, (9, 2, 3))
 
 
 def test_answers_are_asked_in_parts(rows, network, monkeypatch):

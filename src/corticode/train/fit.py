@@ -114,7 +114,7 @@ def fit(
         module.cpu()
         module.eval()
     notes = {
-        "selection": _selection(inner, training, learner),
+        "selection": selection(inner, training, learner),
         "history": learner.history,
         "best_epoch": learner.best_epoch or len(learner.history),
         "n_parameters": encoder.n_parameters + head.n_parameters,
@@ -126,7 +126,8 @@ def fit(
     return {**notes, "memory": learner.memory} if learner.memory else notes
 
 
-def _selection(inner: Inner, training: Training, learner: Any) -> str:
+def selection(inner: Inner, training: Training, learner: Any) -> str:
+    """Return in words how the weights that stay were chosen, of a training that ended."""
     first = [line for line in learner.history if "stage" not in line]
     n, second = len(first), len(learner.history) - len(first)
     averaged = f"moving average of the weights ({training.ema_decay:g}), " if training.ema_decay is not None else ""

@@ -20,10 +20,12 @@ class Parts:
     n : int
     n_rows : int
         Of the batch that was cut last.
+    fixed : bool
+        Never cut: several processes make their steps together, and none may make more of them than the others.
     """
 
     def __init__(self):
-        self.n, self.n_rows = 1, 0
+        self.n, self.n_rows, self.fixed = 1, 0, False
 
     def __call__(self, act: Callable[[int], Any], shape: Sequence[int]) -> Any:
         """Return act(n_parts), asked again with more parts for as long as it runs out of memory.
@@ -40,6 +42,8 @@ class Parts:
         SentenceError
             The memory does not hold a single window: says how much was used of how much.
         """
+        if self.fixed:
+            return act(self.n)
         while True:
             try:
                 return act(self.n)
@@ -47,7 +51,7 @@ class Parts:
                 said = str(error)
             # only here, where the error no longer holds on to the tensors of the failed step
             if self.n >= shape[0]:
-                raise SentenceError(_too_large(shape, said))
+                raise SentenceError(too_large(f"one window of {' x '.join(map(str, shape[1:]))}", said))
             self.n, self.n_rows = min(2 * self.n, shape[0]), shape[0]
             torch.cuda.empty_cache()
 
@@ -64,13 +68,14 @@ def cut(batch: Sequence[torch.Tensor], n_parts: int) -> list[tuple[torch.Tensor,
     return list(zip(*(tensor.tensor_split(n_parts) for tensor in batch), strict=True))
 
 
-def _too_large(shape: Sequence[int], said: str) -> str:
-    used = ""
+def too_large(what: str, said: str) -> str:
+    """Return the sentence that names what the memory does not hold, how much of it is taken and free, and what to do."""
+    figure = f" ({said.partition(chr(10))[0]})"
     if torch.cuda.is_available():
         free, whole = torch.cuda.mem_get_info()
         most = torch.cuda.max_memory_allocated()
-        used = f" ({most / _GIB:.1f} GiB were taken by this training, {free / _GIB:.1f} of {whole / _GIB:.1f} GiB are free)"
+        figure = f" ({most / _GIB:.2f} GiB were taken by this training, {free / _GIB:.2f} of {whole / _GIB:.2f} GiB are free)"
     return (
-        f"one window of {' x '.join(map(str, shape[1:]))} does not fit the memory of the GPU{used or f' ({said})'}: "
-        "use a smaller network or shorter windows, end what else runs on the GPU, or use trainer=cpu"
+        f"the memory of the GPU does not hold {what}{figure}: use a smaller network or shorter windows, end what else runs on the GPU, "
+        "or use trainer=cpu"
     )

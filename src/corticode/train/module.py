@@ -84,6 +84,8 @@ class Learner(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """Give each process, and each stage, its own dropout."""
+        for parts in self._parts.values():
+            parts.fixed = self.trainer.world_size > 1
         torch.manual_seed(self.seed + 7919 * self.global_rank + 15485863 * (self.stage - 1))
 
     def on_train_epoch_start(self) -> None:

@@ -24,14 +24,15 @@ def optimizer_of(modules: Iterable[nn.Module], training: Training) -> torch.opti
 
 def schedule_of(optimizer: torch.optim.Optimizer, training: Training, n_steps: int) -> torch.optim.lr_scheduler.LambdaLR:
     """Return a schedule to be moved on after every one of `n_steps` steps."""
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_of(training, step, n_steps))
+
+
+def rate_of(training: Training, step: int, n_steps: int) -> float:
+    """Return the share of `training.lr` at a step, counted from 0."""
     n_warmup = round(n_steps * min(1.0, training.warmup_epochs / training.max_epochs))
-
-    def factor(step: int) -> float:
-        if step < n_warmup:
-            return (step + 1) / (n_warmup + 1)
-        if training.schedule == "constant":
-            return 1.0
-        progress = (step - n_warmup) / max(1, n_steps - n_warmup)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    if step < n_warmup:
+        return (step + 1) / (n_warmup + 1)
+    if training.schedule == "constant":
+        return 1.0
+    progress = (step - n_warmup) / max(1, n_steps - n_warmup)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from lightning.pytorch import Callback, Trainer
 
 from corticode import store
@@ -23,6 +24,7 @@ from corticode.train.callback import Best, History, Leave, Until
 from corticode.train.checkpoint import Checkpoint
 from corticode.train.diverged import sentence
 from corticode.train.loader import Batches, Whole
+from corticode.train.memory import too_large
 from corticode.train.module import Learner
 from corticode.train.resume import Resume
 from corticode.train.settings import Hardware, Training
@@ -128,6 +130,8 @@ class Stages:
             if trainer.interrupted:
                 raise KeyboardInterrupt from None
             raise
+        except torch.cuda.OutOfMemoryError as error:  # not for want of cutting batches
+            raise SentenceError(too_large("the network and what its optimiser remembers", str(error))) from None
         if learner.broken and learner.best_epoch is None:
             raise BrokenDataError(sentence(learner.broken, batches, own.F, own.meta, self.space, self.training.lr))
 
