@@ -49,7 +49,7 @@ def test_the_loss_is_the_sum_of_its_parts():
     angle = 2 * math.pi * 0.1 * n / 50
     views = [(x, y), (-x, y), (x * angle.cos() - hilbert * angle.sin(), y), (x[:, [2, 1, 0]], 1 - y)]
     branches = [encoder.both(view) for view, _ in views]
-    labels = [functional.cross_entropy(head(torch.cat(pair, 1)), y) for pair, (_, y) in zip(branches, views, strict=True)]
+    labels = [functional.cross_entropy(head(first), y) for (first, _), (_, y) in zip(branches, views, strict=True)]
     first, second = ([pair[i].flatten(1) for pair in branches] for i in (0, 1))
     together = [torch.cat(pair) for pair in zip(first, second, strict=True)]
     cross_view = sum(nt_xent(together[0], view, 0.5) for view in together[1:]) / 3
@@ -85,12 +85,10 @@ def test_the_view_of_space_swaps_labels_that_have_a_side(classes, labels, wanted
     assert seen.tolist() == wanted
 
 
-def test_both_branches_learn_from_the_contrast_alone_where_one_answers():
-    encoder, _, x, y = parts()
-    encoder = MVCNet(**{**encoder.arguments(), "branches": "cnn"})
-    head = Linear(4, 2, encoder.n_tokens, pool="flatten")
+def test_the_second_branch_learns_from_the_contrast_alone():
+    encoder, head, x, y = parts()
     MultiView(classes=HANDS, cross_view=0.0, cross_model=0.0)(encoder.train(), head, x, y, SPACE)["loss"].backward()
-    assert all(not p.grad.abs().any() for p in encoder.project.parameters())
+    assert not any(p.grad.abs().any() for p in encoder.project.parameters())
     MultiView(classes=HANDS)(encoder, head, x, y, SPACE)["loss"].backward()
     assert all(p.grad.abs().any() for p in encoder.project.parameters())
 

@@ -116,6 +116,10 @@ class DBConformer(NeuralEncoder):
         tokens = self.channel_blocks(self.channel_token(z).view(b, c, -1) + self.channel_place)
         return tokens, self.channel_score(tokens)[..., 0].softmax(dim=1)
 
+    def cam_layer(self):
+        """Return the tokens of the branch of time: [b, emb_dim, 1, patches]."""
+        return self.patch_blocks, lambda z: z.transpose(1, 2)[:, :, None]
+
     def filters(self):
         """Return the temporal filters of the branch of time, [emb_dim, samples]."""
         return self.stem.temporal[:, 0]

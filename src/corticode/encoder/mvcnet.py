@@ -23,13 +23,15 @@ class MVCNet(NeuralEncoder):
         transformer   x -> one layer over channels, a channel's samples being its token -> two linear layers     the same shape
 
     Input: EEG, any rate; the paper has 3 to 5 s at 250 or 512 Hz, aligned by person (`align=euclidean`). Representation: a token per
-    patch from each branch, those of the convolutions first. The classifier is linear on all of them
-    (`head.linear.Linear(pool="flatten")`). Parameters: 54,129,978 with it at 22 channels x 1000 samples of 250 Hz x 2 classes, of which the convolutions
-    have 5,696: the layer's tokens are as long as a window, and its output is flattened. Trained on: nothing, learns from scratch.
+    patch, the mean of both branches'. The classifier is linear on all of them (`head.linear.Linear(pool="flatten")`). Parameters:
+    54,128,954 with it at 22 channels x 1000 samples of 250 Hz x 2 classes, of which the convolutions have 5,696: the layer over
+    channels takes whole windows for tokens, and its output is flattened. Trained on: nothing, learns from scratch.
 
-    The paper speaks of fused representations of both branches. Its released code answers by the convolutions and a classifier on
-    them alone, and its figures are those (`branches="cnn"`); the lines that classify both side by side stand in it, switched off.
-    Here both answer by default.
+    What answers: the paper speaks of fused representations of both branches. Its released code answers by the convolutions alone, and
+    its figures are those (`branches="cnn"`); lines that classify both side by side stand in it, switched off. By default one
+    classifier answers for either branch here and the answers are averaged (`branches="both"`; for a linear head that is its answer to
+    the mean). It learns from the convolutions, as in the released code: where it learned from both side by side, it knew the fit rows by
+    heart through the transformer and nobody else's.
 
     Departures from the paper: patches and filters keep their durations at other rates (the paper has 128 samples at 512 Hz);
     windows of whole patches keep the last one, where its code leaves out the last sample of each window, and with it the patch that it would
@@ -48,7 +50,7 @@ class MVCNet(NeuralEncoder):
     n_heads : int
         Of the layer over channels. Samples at the end of a window that cannot be shared among them are left out there.
     branches : str
-        What answers: 'both', or 'cnn' alone while the transformer is there to learn from.
+        What answers: 'both', or 'cnn' alone while the transformer is there to learn from. No weight depends on it.
     drop_prob, transformer_drop_prob : float
         Of the patches; of the layer over channels.
 
@@ -88,7 +90,7 @@ class MVCNet(NeuralEncoder):
                 f"MVCNet needs windows of {max(patch, n_heads)} samples or more, one patch, and got {n_times} ({n_times / sfreq:g} s at "
                 f"{sfreq:g} Hz): take longer windows, or set model.encoder.patch_length= lower"
             )
-        self.n_features, self.n_tokens = n_filters, n_patches * (2 if branches == "both" else 1)
+        self.n_features, self.n_tokens = n_filters, n_patches
         n_values = n_patches * n_filters
         self.stem = PatchStem(self.n_chans, n_filters, kernel, patch, drop_prob)
         self.relate = ChannelLayer(self._length, n_heads, transformer_drop_prob)
@@ -98,19 +100,19 @@ class MVCNet(NeuralEncoder):
 
     def forward(self, x, space=None, subject=None):
         """Return tokens [b, n_tokens, n_filters]."""
-        return self.answering(*self.both(x)) if self.branches == "both" else self._convolved(x)
+        return self._convolved(x) if self.branches == "cnn" else torch.stack(self.both(x)).mean(dim=0)
 
     def both(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what each branch makes of windows [b, channels, times]: two times [b, patches, n_filters]."""
         convolved = self._convolved(x)
         return convolved, self.project(self.relate(x[..., : self._length]).flatten(1)).view_as(convolved)
 
-    def answering(self, convolved: torch.Tensor, related: torch.Tensor) -> torch.Tensor:
-        """Return the tokens [b, n_tokens, n_filters] that the head is given of what `both` made."""
-        return torch.cat((convolved, related), dim=1) if self.branches == "both" else convolved
-
     def _convolved(self, x: torch.Tensor) -> torch.Tensor:
         return self.stem(x).transpose(1, 2)
+
+    def cam_layer(self):
+        """Return the patches of the convolutional branch: [b, n_filters, 1, patches]."""
+        return self.stem, lambda x: x[:, :, None]
 
     def filters(self):
         """Return the temporal filters [n_filters, samples]."""

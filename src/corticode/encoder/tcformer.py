@@ -147,6 +147,10 @@ class TCFormer(NeuralEncoder):
         x = self.gate(functional.elu(self.second_norm(x)))
         return self.dropout(functional.avg_pool1d(x, _SECOND_POOL))
 
+    def cam_layer(self):
+        """Return the steps as the last convolution leaves them, normalised: [b, group_dim, 1, steps]."""
+        return self.narrow_norm, lambda x: x[:, :, None]
+
     def filters(self):
         """Return the temporal filters [groups F1, samples of the longest], shorter ones with zeros around."""
         longest = max(bank.temporal.shape[1] for bank in self.banks)

@@ -21,13 +21,13 @@ _VIEWS = ("time", "frequency", "space")
 class MultiView(Supervised):
     """Losses of MVCNet, for an encoder of two branches (`encoder.mvcnet.MVCNet`).
 
-        loss = sum over the window and its views of the supervised loss
+        loss = sum over the window and its views of the supervised loss of the first branch
              + cross_view * mean over views of nt_xent(both branches of the window, both branches of the view)
              + cross_model * nt_xent(one branch of window and views, the other branch of window and views)
 
     Views: 'time' turns the signal upside down, 'frequency' moves its spectrum by `shift_hz`, 'space' swaps left and right half of the
     head. Each view goes through the network by itself, so that batch norm sees one kind of signal at a time. Held-back rows
-    are judged by the supervised loss of the window alone.
+    are judged by the supervised loss of the window alone, as the encoder answers.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class MultiView(Supervised):
         self._check(encoder, head)
         windows = [(x, y), *(self._viewed(change, x, y, space) for change in self._changes)]
         branches = [encoder.both(x) for x, _ in windows]
-        losses = [self.compare(head, head(encoder.answering(*pair)), y) for pair, (_, y) in zip(branches, windows, strict=True)]
+        losses = [self.compare(head, head(first), y) for (first, _), (_, y) in zip(branches, windows, strict=True)]
         flat = [tuple(branch.flatten(1) for branch in pair) for pair in branches]
         original, *views = (torch.cat(pair) for pair in flat)  # [2 b, values]: first branch, second branch
         cross_view = torch.stack([nt_xent(original, view, self.temperature) for view in views]).mean()
