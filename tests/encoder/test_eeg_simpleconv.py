@@ -14,7 +14,7 @@ from corticode.head.linear import Linear
 STATISTICS = ("weight", "bias", "running_mean", "running_var")
 
 
-def place(published: dict[str, torch.Tensor], n_convs: int) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+def place(published: dict[str, torch.Tensor], n_convs: int = 2) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     pairs = [("first.", "conv", "bn")]
     for k in range(n_convs):
         pairs += [(f"blocks.{k}.0.", f"blocks.{k}.0", f"blocks.{k}.1"), (f"blocks.{k}.1.", f"blocks.{k}.4", f"blocks.{k}.5")]

@@ -24,7 +24,7 @@ def place(published: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], 
         **{f"norms.{k}.{n}": published[f"{block}.temporal_convs.{k}.1.{n}"] for k in (0, 1) for n in STATISTICS},
     }
     # theirs flattens filters and pools, ours pools and filters
-    weight = published["final_layer.parametrizations.weight.original"].unflatten(1, (64, 6)).transpose(1, 2)
+    weight = published["final_layer.parametrizations.weight.original"].unflatten(1, (64, -1)).transpose(1, 2)
     return encoder, {"layer.weight": weight, "layer.bias": published["final_layer.bias"]}
 
 
