@@ -10,8 +10,8 @@ def rng():
     return np.random.default_rng(0)
 
 
-def network(windows, epochs=30, align=None, **encoder) -> Decoder:
-    """An EEGNet that learned these windows."""
+def network(windows, epochs=30, align=None, encoder=None) -> Decoder:
+    """A network that learned these windows: an EEGNet, or another class of encoder."""
     import torch
 
     from corticode.adapt.full import Full
@@ -21,7 +21,8 @@ def network(windows, epochs=30, align=None, **encoder) -> Decoder:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        net = EEGNet(len(windows.space), windows.n_times, SFREQ, **{"F1": 4, "drop_prob": 0.25, **encoder})
+        shape = (len(windows.space), windows.n_times, SFREQ)
+        net = EEGNet(*shape, F1=4, drop_prob=0.25) if encoder is None else encoder(*shape)
         head = Linear(net.n_features, 2, net.n_tokens, pool="flatten", max_norm=0.25)
     training = Training(max_epochs=epochs, lr=0.005, warmup_epochs=2, validation=0.0)
     adapt = Full(training=training, trainer={"accelerator": "cpu"})

@@ -23,6 +23,20 @@ def test_grad_cam_equals_captum_s(source, trained):
     np.testing.assert_allclose(cam._weighted(maps, slopes)[:, 0].numpy(), wanted[:, 0].detach().numpy(), atol=1e-6)
 
 
+def test_hires_cam_adds_up_to_the_evidence_where_all_that_follows_is_linear(source, trained, monkeypatch):
+    """Maps just before a flattening head: evidence is their places' parts plus a constant."""
+    monkeypatch.setattr(
+        trained.encoder, "cam_layer", lambda: (trained.head.dropout, lambda x: x.unflatten(1, (6, 16)).transpose(1, 2)[:, :, None])
+    )
+    maps, slopes = next(cam.activations(trained, source[:20]))
+    y = torch.from_numpy(np.asarray(source.y[:20]))
+    with torch.no_grad():
+        said = evidence(trained)(torch.from_numpy(source.X[:20]), y)
+    bias = trained.head.layer.bias.detach()
+    parts = (slopes * maps).sum(dim=(1, 2, 3)) + (bias - bias.mean())[y]
+    np.testing.assert_allclose(parts.numpy(), said.numpy(), atol=1e-4)
+
+
 def test_eigen_cam_is_the_first_component(rng):
     maps = torch.from_numpy(rng.standard_normal((3, 4, 2, 30)))
     course = np.sin(np.linspace(0, 6, 60)).reshape(2, 30) ** 5

@@ -31,10 +31,12 @@ def copied(run, tmp_path):
 
 def test_all_that_fits_the_decoder_is_drawn_into_the_page(copied):
     explained = explain_run(copied, n_windows=16)
-    assert [one.found.method for one in explained] == ["occlusion", "gradient", "integrated", "gradcam", "eigencam", "filters"]
+    assert [one.found.method for one in explained] == ["occlusion", "gradient", "integrated", "gradcam", "hirescam", "eigencam", "filters"]
     page = (copied / "report.html").read_text(encoding="utf-8")
     for one, title in zip(
-        explained, ["Occlusion", "Gradient × input", "Integrated gradients", "Grad-CAM", "Eigen-CAM", "Filter spectra"], strict=True
+        explained,
+        ["Occlusion", "Gradient × input", "Integrated gradients", "Grad-CAM", "HiResCAM", "Eigen-CAM", "Filter spectra"],
+        strict=True,
     ):
         assert maps.load(copied / f"explain_{one.found.method}.npz").agreement == one.agreement
         assert page.count(f"<b>{title}.</b>") == 1

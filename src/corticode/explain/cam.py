@@ -28,6 +28,24 @@ def gradcam(decoder: Decoder, windows: Windows) -> Map:
     return _map("gradcam", decoder, windows, _weighted)
 
 
+def hirescam(decoder: Decoder, windows: Windows) -> Map:
+    """HiResCAM: each place of each feature map times how the class's evidence grows there, what speaks against it left out.
+
+    Grad-CAM weighs a feature map by its mean slope, which says little where places weigh differently (a head that flattens) or where
+    what follows squares the map (its slopes cancel over time).
+
+    Raises
+    ------
+    SentenceError
+        The decoder is no network, or none of its layers keeps time or channels.
+
+    Source
+    ------
+    Draelos and Carin 2020, arXiv:2011.08891.
+    """
+    return _map("hirescam", decoder, windows, lambda maps, slopes: (slopes * maps).sum(dim=1).relu())
+
+
 def eigencam(decoder: Decoder, windows: Windows) -> Map:
     """Eigen-CAM: the first principal component of the feature maps of each window, whatever the class.
 

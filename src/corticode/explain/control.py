@@ -9,6 +9,8 @@ import numpy as np
 from corticode.decoder import Decoder
 from corticode.windows import PERSON, Windows
 
+_BATCH = 64
+
 
 def ignorant(decoder: Decoder, windows: Windows, seed: int) -> tuple[Decoder, str]:
     """Return a decoder that knows nothing, and how it was made: 'shuffled weights' or 'shuffled labels'.
@@ -22,7 +24,8 @@ def ignorant(decoder: Decoder, windows: Windows, seed: int) -> tuple[Decoder, st
     """
     other, rng = copy.deepcopy(decoder), np.random.default_rng(seed)
     if decoder.encoder.neural:
-        _shuffle_weights(other, windows, rng)
+        _shuffle_weights(other, rng)
+        _measure_again(other, windows, seed)
         return other, "shuffled weights"
     y = np.array(windows.y)
     for rows in windows.meta.groupby(list(PERSON), sort=False).indices.values():
@@ -30,32 +33,39 @@ def ignorant(decoder: Decoder, windows: Windows, seed: int) -> tuple[Decoder, st
     return other.fit(windows.with_y(y)), "shuffled labels"
 
 
-def _shuffle_weights(decoder: Decoder, windows: Windows, rng: np.random.Generator) -> None:
+def _shuffle_weights(decoder: Decoder, rng: np.random.Generator) -> None:
     import torch
 
     with torch.no_grad():
         for module in (decoder.encoder, decoder.head):
             if isinstance(module, torch.nn.Module):
-                for weight in module.parameters():
+                for weight in _learned(module):
                     order = torch.from_numpy(rng.permutation(weight.numel()))
                     weight.copy_(weight.flatten()[order].view_as(weight))
-    _measure_again(decoder, windows)
 
 
-def _measure_again(decoder: Decoder, windows: Windows) -> None:
+def _learned(module) -> list:
+    """Return what training changed: parameters, and matrices in buffers where a network has learned from labels without gradients."""
+    found = list(module.parameters())
+    if getattr(module, "learns_labels", False):
+        found += [buffer for buffer in module.buffers() if buffer.is_floating_point() and buffer.ndim > 1]
+    return found
+
+
+def _measure_again(decoder: Decoder, windows: Windows, seed: int) -> None:
     """Let batch norms learn mean and variance of these windows, as they did in training: else all that follows them is saturated."""
     import torch
 
-    norms = [m for m in decoder.encoder.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+    encoder = decoder.encoder
+    norms = [m for m in encoder.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
     if not norms or decoder.aligner.acts_on == "latent":
         return
     F = np.asarray(decoder.read(windows.blind(decoder.uses)), dtype=np.float32)
-    decoder.encoder.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over batches
-        norm.train()
-    with torch.no_grad():
-        for first in range(0, len(F) - len(F) % 64 or len(F), 64):
-            decoder.encoder(torch.from_numpy(F[first : first + 64]), decoder.space)
-    decoder.encoder.eval()
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)  # of dropout
+        encoder.train()
+        for k, first in enumerate(range(0, len(F) - len(F) % _BATCH or len(F), _BATCH)):
+            for norm in norms:
+                norm.momentum = 1 / (k + 1)  # a plain mean over batches
+            encoder(torch.from_numpy(F[first : first + _BATCH]), decoder.space)
+    encoder.eval()

@@ -18,13 +18,14 @@ _FAITHFUL, _DOUBTFUL = 0.4, 0.7
 
 TITLES = {
     "occlusion": "Occlusion", "gradient": "Gradient × input", "integrated": "Integrated gradients", "gradcam": "Grad-CAM",
-    "eigencam": "Eigen-CAM", "filters": "Filter spectra",
+    "hirescam": "HiResCAM", "eigencam": "Eigen-CAM", "filters": "Filter spectra",
 }  # fmt: skip
 _WORDS = {
     "occlusion": "How much the truth loses where an electrode, a band, or a band during a stretch of time comes from another window of the same person.",
     "gradient": "What the signal adds to the evidence for the true class, to first order; blue speaks against it.",
     "integrated": "What the signal adds to the evidence for the true class on the way from silence; blue speaks against it.",
     "gradcam": "Where the network's last maps speak for the true class.",
+    "hirescam": "Where the network's last maps speak for the true class, place by place.",
     "eigencam": "Where the first principal component of the network's last maps is strong, whatever it is taken for.",
     "filters": "Gain of the network's temporal filters, each by its largest.",
 }

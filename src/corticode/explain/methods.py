@@ -9,7 +9,7 @@ import numpy as np
 from corticode.catalogue import near
 from corticode.decoder import Decoder
 from corticode.errors import SentenceError
-from corticode.explain.cam import eigencam, gradcam
+from corticode.explain.cam import eigencam, gradcam, hirescam
 from corticode.explain.control import ignorant
 from corticode.explain.gradient import gradient, integrated
 from corticode.explain.maps import Explanation, Map, agreement
@@ -18,7 +18,7 @@ from corticode.explain.spectrum import filters
 from corticode.windows import Windows
 
 METHODS: dict[str, Callable[[Decoder, Windows], Map]] = {
-    "occlusion": occlusion, "gradient": gradient, "integrated": integrated, "gradcam": gradcam, "eigencam": eigencam, "filters": filters,
+    "occlusion": occlusion, "gradient": gradient, "integrated": integrated, "gradcam": gradcam, "hirescam": hirescam, "eigencam": eigencam, "filters": filters,
 }  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def explain(decoder: Decoder, windows: Windows, method: str, n_controls: int = 3
     windows : Windows
         With y: those whose answers are explained. A hundred or so are enough.
     method : str
-        'occlusion' (any decoder), 'gradient', 'integrated', 'gradcam', 'eigencam' or 'filters' (networks).
+        'occlusion' (any decoder), 'gradient', 'integrated', 'gradcam', 'hirescam', 'eigencam' or 'filters' (networks).
     n_controls : int
         Ignorant decoders to compare with, one or more.
     seed : int
@@ -83,9 +83,9 @@ def possible(decoder: Decoder) -> Sequence[str]:
     """Return the methods that can show something of a decoder."""
     network = decoder.encoder.neural and decoder.head.neural
     followed = network and decoder.aligner.acts_on != "latent"
+    mapped = followed and decoder.encoder.cam_layer() is not None
     able = {
-        "occlusion": True, "gradient": followed, "integrated": followed,
-        "gradcam": followed and decoder.encoder.cam_layer() is not None, "eigencam": followed and decoder.encoder.cam_layer() is not None,
+        "occlusion": True, "gradient": followed, "integrated": followed, "gradcam": mapped, "hirescam": mapped, "eigencam": mapped,
         "filters": network and decoder.encoder.filters() is not None,
     }  # fmt: skip
     return [method for method in METHODS if able[method]]
