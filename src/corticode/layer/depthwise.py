@@ -40,7 +40,7 @@ class _Depthwise(torch.autograd.Function):
 
     @staticmethod
     def forward(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return functional.conv1d(x, weight, groups=len(weight))
+        return functional.conv1d(x, weight.to(x.dtype), groups=len(weight))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:

@@ -13,6 +13,8 @@ from corticode.errors import SentenceError
 
 _MAKERS = (torch.rand, torch.randn, torch.randint, torch.randperm)
 _DROPOUTS = (functional.dropout, torch.dropout)
+_NARROW = (torch.conv1d, torch.conv2d, functional.conv1d, functional.conv2d, functional.linear)
+_WIDE = (functional.batch_norm, functional.cross_entropy, functional.mse_loss, functional.huber_loss)
 # What else draws: all networks would be given the same numbers.
 _FOREIGN = {
     "alpha_dropout", "bernoulli", "bernoulli_", "cauchy_", "dropout1d", "dropout2d", "dropout3d", "exponential_", "feature_alpha_dropout",
@@ -59,6 +61,8 @@ class Rules(TorchFunctionMode):
             return self._attention(*args, **kwargs)
         if func in _BATCHED:
             return _BATCHED[func](*args, **kwargs)
+        if func in (*_NARROW, *_WIDE) and torch.is_autocast_enabled(args[0].device.type):
+            return _mixed(func, args, kwargs)
         if getattr(func, "__name__", "") in _FOREIGN:
             raise SentenceError(
                 f"the network calls torch's {func.__name__}, and several networks cannot be given numbers of their own there: use trainer.together=1"
@@ -98,6 +102,20 @@ def _renorm(weight: torch.Tensor, p: float, dim: int, maxnorm: float) -> torch.T
 
 def _lerp_(start: torch.Tensor, end: torch.Tensor, weight: float) -> torch.Tensor:
     return start.add_(end - start, alpha=weight) if isinstance(weight, int | float) else torch.Tensor.lerp_(start, end, weight)
+
+
+def _mixed(func: Any, args: tuple, kwargs: dict[str, Any]) -> torch.Tensor:
+    """Do what autocast does, of which vmap's own rules for these know nothing."""
+    dtype = torch.get_autocast_dtype(args[0].device.type)
+    if func in _WIDE:
+        found = func(args[0].float(), *args[1:], **kwargs)
+        return found.to(args[0].dtype) if func is functional.batch_norm else found
+    args, values = tuple(_cast(arg, dtype) for arg in args), {name: _cast(value, dtype) for name, value in kwargs.items()}
+    return func(*args, **values)
+
+
+def _cast(value: Any, dtype: torch.dtype) -> Any:
+    return value.to(dtype) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
 _BATCHED = {torch.renorm: _renorm, torch.Tensor.renorm: _renorm, torch.Tensor.lerp_: _lerp_}

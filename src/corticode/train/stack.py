@@ -90,9 +90,9 @@ class Stack:
         away = self._index([k for k in range(len(self)) if k not in set(here)])
         before = {name: value[away] for name, value in self.fixed.items()} if len(away) else {}
         losses = self._losses(x, y, Rules([own if k in set(here) else self._idle for k, own in enumerate(self._generators)]))
+        (self._gradient,) = torch.autograd.grad(losses["loss"].sum(), [self.weights])
         for name, value in before.items():
             self.fixed[name][away] = value
-        (self._gradient,) = torch.autograd.grad(losses["loss"].sum(), [self.weights])
         return {name: value.detach() for name, value in losses.items()}
 
     @torch.no_grad()
