@@ -73,7 +73,7 @@ def _pictures(figure, explanation: Explanation, names: list[str], n: int, head) 
             limit = float(np.abs(view).max()) or 1.0
             for i, ax in enumerate(column):
                 _picture(ax, one, name, view[i] / limit, head, first=side == 0, last=i == n - 1)
-            above = _beside(explanation, name, "\n") if side else f"decoder\n±1 = {limit:.2g} {one.unit}".rstrip()
+            above = _beside(explanation, name, "\n") if side else f"decoder\n±1 = {limit:.2g} {one.unit or '(arbitrary unit)'}"
             column[0].set_title(above, loc="center", fontsize=8.5, color=INK)
     for ax, label in zip(axes[:, 0], found.labels, strict=False):
         if head:
