@@ -41,11 +41,6 @@ def network(n_outputs=2, kind="probability", seed=0):
         return OwnNetwork(LogVariance(n_outputs)), Identity(kind)
 
 
-@pytest.fixture
-def rows(windows):
-    return np.asarray(windows.X), (windows.meta["event"] == "right_hand").to_numpy().astype(int), windows.meta, windows.space
-
-
 def train(rows, training=QUICK, seed=0, parts=None, objective=None, **more):
     X, y, meta, space = rows
     encoder, head = parts or network()
@@ -140,6 +135,21 @@ class Spy(Supervised):
         if encoder.training:
             self.seen.append(encoder.net.line.weight.detach().numpy().copy())
         return super().__call__(encoder, head, x, y, space)
+
+
+def test_rows_to_learn_from_are_read_once_an_epoch(rows):
+    X, y, meta, _ = rows
+    inner = inner_validation(meta, y, 0.2, 0)
+    read = []
+
+    class Reads(Supervised):
+        def __call__(self, encoder, head, x, y, space=None):
+            read.append((encoder.training, len(x)))
+            return super().__call__(encoder, head, x, y, space)
+
+    train(rows, Training(max_epochs=3, batch_size=24), objective=Reads())
+    assert sum(n for learns, n in read if learns) == 3 * (len(inner.fit) // 24 * 24)
+    assert sum(n for learns, n in read if not learns) == 3 * len(inner.validation)
 
 
 def test_the_same_seed_gives_the_same_bits(rows):

@@ -24,6 +24,7 @@ from corticode.space import Space
 from corticode.split.inner import Inner, inner_validation
 from corticode.train.checkpoint import Checkpoint
 from corticode.train.diverged import where
+from corticode.train.heap import kept_heap
 from corticode.train.settings import Hardware, Training
 
 
@@ -106,7 +107,7 @@ def fit(
     hardware = hardware.resolved()
     gpus = list(range(torch.cuda.device_count())) if hardware.accelerator == "gpu" else []
     rows = Rows(F, np.asarray(y), meta, inner, encoder.domains(meta))
-    with torch.random.fork_rng(devices=gpus), _quiet():
+    with torch.random.fork_rng(devices=gpus), _quiet(), kept_heap():
         torch.manual_seed(seed)
         stages = Stages(encoder, head, objective, rows, space, training, seed, hardware, logger, augment, checkpoint)
         learner = stages.run()

@@ -65,7 +65,7 @@ class Batches:
         for batch in self.order(epoch):
             mine = batch[rank::world]
             more = () if self.domain is None else (torch.from_numpy(self.domain[mine]),)
-            yield torch.from_numpy(np.array(self.X[mine], dtype=np.float32)), torch.from_numpy(self.y[mine]), *more
+            yield torch.from_numpy(np.ascontiguousarray(self.X[mine], dtype=np.float32)), torch.from_numpy(self.y[mine]), *more
 
     def order(self, epoch: int) -> Iterator[np.ndarray] | list[np.ndarray]:
         """Return the rows of each batch of an epoch, which counts from 0: the same whenever it is asked."""

@@ -11,6 +11,9 @@ from corticode.state import Stateful
 OPTIMIZERS = ("adamw", "adam")
 SCHEDULES = ("cosine", "constant")
 
+# Networks that are trained at once where nobody says how many.
+_PLACES = {"gpu": 16}
+
 
 @dataclass(frozen=True)
 class Training(Stateful):
@@ -45,8 +48,9 @@ class Training(Stateful):
     validation : float
         Share of the fit rows held back by person, session or time; 0 trains on all rows to the last epoch.
     second_stage_epochs : int
-        "Train, then add validation": go on from the best epoch with the held-back rows among the others, until their loss has
-        fallen to the training loss of that epoch, for so many epochs at most. 0: the best epoch stays.
+        "Train, then add validation" (FBCNet): go on from the best epoch with the held-back rows among the others, until their loss
+        has fallen to the training loss of that epoch, for so many epochs at most. That loss is the mean over the epoch's steps, since
+        no row is read again to be scored; the optimiser is new, at the rate of that epoch (proposed). 0: the best epoch stays.
     gradient_clip : float or None
         Largest norm of a step's gradient.
     calibrate_epochs : int
@@ -140,12 +144,24 @@ class Hardware:
         'auto', or 'ddp': one process per device, started for the fit and ended with it; the weights come back.
     precision : str
         'auto' (bf16-mixed on a GPU that has it, else 32 bits), '32-true', 'bf16-mixed' ...
+    together : int or str
+        Folds and seeds that are trained at once; 'auto': 16 on a GPU, which a small network leaves idle, and 1 on a CPU.
+
+    Raises
+    ------
+    SentenceError
+        `together` is neither 'auto' nor a number from 1 on.
     """
 
     accelerator: str = "auto"
     devices: int | str = 1
     strategy: str = "auto"
     precision: str = "auto"
+    together: int | str = "auto"
+
+    def __post_init__(self):
+        if self.together != "auto" and (not isinstance(self.together, int) or isinstance(self.together, bool) or self.together < 1):
+            raise SentenceError(f"trainer.together={self.together}: wanted auto, or how many folds are trained at once (1: one by one)")
 
     @classmethod
     def of(cls, settings: dict[str, Any] | Hardware | None) -> Hardware:
@@ -187,7 +203,14 @@ class Hardware:
             precision = "bf16-mixed" if accelerator == "gpu" and torch.cuda.is_bf16_supported() else "32-true"
         # Lightning's plain 'ddp' runs the whole command again in each process: only the fit may be shared
         strategy = "ddp_spawn" if self.strategy == "ddp" else self.strategy
-        return Hardware(accelerator, self.devices, strategy, precision)
+        return Hardware(accelerator, self.devices, strategy, precision, self.together)
+
+    @property
+    def n_places(self) -> int:
+        """How many networks are trained at once at most."""
+        if self.together != "auto":
+            return int(self.together)
+        return _PLACES.get(self.resolved().accelerator, 1)
 
     @property
     def device(self) -> str:
