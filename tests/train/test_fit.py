@@ -138,7 +138,7 @@ class Spy(Supervised):
 
 
 def test_rows_to_learn_from_are_read_once_an_epoch(rows):
-    X, y, meta, _ = rows
+    _, y, meta, _ = rows
     inner = inner_validation(meta, y, 0.2, 0)
     read = []
 
