@@ -8,7 +8,7 @@ All that is above knows only this; all that is below does not know it exists.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from corticode import catalogue, store
-from corticode.adapt.base import Adapt
+from corticode.adapt.base import Adapt, Lesson
 from corticode.adapt.search import held_out_loss
 from corticode.align.base import Align, NoAlign
 from corticode.encoder.base import Encoder
@@ -124,6 +124,26 @@ class Decoder:
         BrokenDataError
             All rows are marked.
         """
+        lesson = self._lesson(source)
+        return self._learned(lesson, self.adapter.fit(*lesson))
+
+    @staticmethod
+    def fit_together(decoders: Sequence[Decoder], sources: Sequence[Windows]) -> Iterator[tuple[int, Exception | None]]:
+        """Fit decoders of one recipe, each on its own source; give the number of each as soon as it is fitted, or the error of its fit."""
+        lessons = [decoder._lesson(source) for decoder, source in zip(decoders, sources, strict=True)]
+        adapters = [decoder.adapter for decoder in decoders]
+        for number, notes in adapters[0].fit_together(adapters, lessons):
+            if not isinstance(notes, Exception):
+                decoders[number]._learned(lessons[number], notes)
+            yield number, notes if isinstance(notes, Exception) else None
+
+    @property
+    def n_together(self) -> int:
+        """How many decoders like this one are best fitted at once."""
+        return self.adapter.n_together(self.encoder)
+
+    def _lesson(self, source: Windows) -> Lesson:
+        """Return what there is to learn from: features of the clean rows, people made alike."""
         if source.y is None:
             raise GuardError("fit needs labelled windows: let a task set y (task.label), or give y to Windows.from_arrays")
         source = _clean(source)
@@ -133,12 +153,12 @@ class Decoder:
             self.subspace.fit(source)
         self._settle(source, meta)
         F = self._aligned(source, meta, self.aligner.fit_source)
-        self.notes = (
-            self.adapter.fit(self.encoder, self.head, F, source.y, meta, self.space, self.n_outputs, self.seed, _length_s(source)) or {}
-        )
-        self.notes = {**self.notes, **self.subspace.notes(), **self.encoder.notes(), **self.head.notes()}
+        return Lesson(self.encoder, self.head, F, source.y, meta, self.space, self.n_outputs, self.seed, _length_s(source))
+
+    def _learned(self, lesson: Lesson, notes: dict[str, Any] | None) -> Self:
+        self.notes = {**(notes or {}), **self.subspace.notes(), **self.encoder.notes(), **self.head.notes()}
         if self._on_latent:  # only now it is known what the network makes of the source
-            self.aligner.fit_source(self.encoder.latent(F), meta)
+            self.aligner.fit_source(self.encoder.latent(lesson.F), lesson.meta)
         self.fitted = True
         return self
 

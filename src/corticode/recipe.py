@@ -162,7 +162,8 @@ class Recipe:
         from corticode.train.settings import Hardware
 
         there = Hardware.of(self.trainer).resolved()
-        return [there.accelerator, there.devices, there.precision]
+        # of networks that are trained together sums are rounded otherwise
+        return [there.accelerator, there.devices, there.precision, *(["together"] if there.n_places > 1 else [])]
 
     def _is_neural(self) -> bool:
         if self.own is not None:

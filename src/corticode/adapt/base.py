@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,20 @@ from corticode.errors import BrokenDataError
 from corticode.head.base import Head
 from corticode.space import Space
 from corticode.state import Stateful
+
+
+class Lesson(NamedTuple):
+    """What `Adapt.fit` takes, as one value."""
+
+    encoder: Encoder
+    head: Head
+    F: np.ndarray
+    y: np.ndarray
+    meta: pd.DataFrame
+    space: Space
+    n_outputs: int
+    seed: int
+    length_s: float = 0.0
 
 
 class Adapt(Stateful):
@@ -69,6 +84,25 @@ class Adapt(Stateful):
             (list of dicts per epoch), chosen hyper-parameters.
         """
         raise NotImplementedError
+
+    def n_together(self, encoder: Encoder) -> int:
+        """Return how many decoders like this one `fit_together` should be given at once; 1: it has no better way than `fit`."""
+        return 1
+
+    @staticmethod
+    def fit_together(adapters: Sequence[Any], lessons: Sequence[Lesson]) -> Iterator[tuple[int, dict[str, Any] | Exception]]:
+        """Fit decoders of one recipe, each by its own adapter and on its own rows.
+
+        Yields
+        ------
+        number, notes : int, dict or Exception
+            As soon as one is done, in any order; the exception that `fit` raised where it did.
+        """
+        for number, (adapter, lesson) in enumerate(zip(adapters, lessons, strict=True)):
+            try:
+                yield number, adapter.fit(*lesson)
+            except Exception as error:
+                yield number, error
 
     def calibrate(
         self,

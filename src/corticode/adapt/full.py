@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from corticode.adapt.base import Adapt
+from corticode.adapt.base import Adapt, Lesson
 from corticode.adapt.temperature import check_temperature, scaled, temperature_of
 from corticode.augment.base import Chain
 from corticode.errors import BrokenDataError, SentenceError
 from corticode.objective.base import Objective
-from corticode.split.inner import inner_validation
+from corticode.split.inner import Inner, inner_validation
 from corticode.train import fit, infer
 from corticode.train.checkpoint import Checkpoint
 from corticode.train.settings import Hardware, Training
+from corticode.train.together import Course, fit_together, why_alone
 
 
 class Full(Adapt):
@@ -128,21 +129,61 @@ class Full(Adapt):
         SentenceError
             The head does not give n_outputs answers.
         """
+        inner = self._begin(Lesson(encoder, head, F, y, meta, space, n_outputs, seed, length_s))
+        self._others = [_twin(encoder, head, _seed(seed, k)) for k in range(1, self.n_members)]
+        self._states = []
+        notes = self._each(encoder, head, "fit", F, y, meta, space, self.training, seed, inner=inner)
+        return self._end(encoder, head, F, y, space, inner, notes)
+
+    def _begin(self, lesson: Lesson) -> Inner:
+        """Check the network against the task, and cut the rows."""
+        encoder, head, F, y, meta, space, n_outputs, seed, length_s = lesson
         answers = infer.predict(encoder, head, F[:1], space)
         if answers.shape[1:] != (n_outputs,):
             raise SentenceError(
                 f"the network gives {answers.shape[1]} answers per window and the task asks for {n_outputs}: build it with n_outputs={n_outputs}"
             )
         length_s = max(length_s, np.shape(F)[-1] / space.sfreq)
-        inner = inner_validation(meta, y, self.training.validation, seed, length_s)
-        self._others = [_twin(encoder, head, _seed(seed, k)) for k in range(1, self.n_members)]
-        self._states = []
-        notes = self._each(encoder, head, "fit", F, y, meta, space, self.training, seed, inner=inner)
+        return inner_validation(meta, y, self.training.validation, seed, length_s)
+
+    def _end(
+        self, encoder: Any, head: Any, F: np.ndarray, y: np.ndarray, space: Any, inner: Inner, notes: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Find the temperature, where one was asked for."""
         if not self.temperature:
             return notes
         held = self._answers(encoder, head, F[inner.validation], space)
         self.temperature_ = temperature_of(held, np.asarray(y)[inner.validation])
         return {**notes, "temperature": round(self.temperature_, 4), "temperature_by": inner.held}
+
+    def n_together(self, encoder):
+        """Return `trainer.together`; 1 where this kind of training, or of network, is not for several at once."""
+        hardware = Hardware.of(self.trainer)
+        if hardware.n_places == 1 or self.n_members > 1 or why_alone(encoder, self.training, hardware.resolved(), self.logger):
+            return 1
+        return hardware.n_places
+
+    @staticmethod
+    def fit_together(adapters, lessons):
+        """Train them at once; see `train.together.fit_together`.
+
+        Raises
+        ------
+        SentenceError
+            Their networks or rows are not for that.
+        """
+        first = adapters[0]
+        inners = [adapter._begin(lesson) for adapter, lesson in zip(adapters, lessons, strict=True)]
+        courses = [
+            Course(one.encoder, one.head, adapter.objective, one.F, one.y, one.meta, one.seed, inner, adapter.augment)
+            for adapter, one, inner in zip(adapters, lessons, inners, strict=True)
+        ]
+        hardware = Hardware.of(first.trainer)
+        for number, notes in fit_together(courses, first.training, lessons[0].space, hardware, hardware.n_places):
+            if not isinstance(notes, Exception):
+                one = lessons[number]
+                notes = adapters[number]._end(one.encoder, one.head, one.F, one.y, one.space, inners[number], notes)
+            yield number, notes
 
     def calibrate(self, encoder, head, F, y, meta, space, n_outputs, seed, length_s=0.0):
         """Go on training on all of F; the scale of y stays that of the source."""

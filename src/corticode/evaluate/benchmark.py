@@ -115,6 +115,7 @@ class Benchmark:
         self._jobs = [plan.jobs() for plan in plans]
         self._failed: dict[str, Failed] = {}
         self._missing: dict[str, tuple[Worker, Job]] = {}
+        self._at_once: dict[tuple, int] = {}  # by recipe and windows
         for plan, jobs in zip(self.plans, self._jobs, strict=True):
             worker = plan.worker()
             self._missing |= {job.key: (worker, job) for job in jobs if not job.is_done(worker.jobs_folder)}
@@ -140,18 +141,37 @@ class Benchmark:
         """
         show = progress or (lambda items, total, label: items)
         tasks = self._with_features(engine, list(self._missing.values()))
-        yield from show(self._results(engine, tasks), len(tasks), "folds")
+        yield from show(self._results(engine, self._groups(engine, tasks)), len(tasks), "folds")
 
-    def _results(self, engine: Engine, tasks: list[tuple[Worker, Job]]) -> Iterator[Finished | Failed]:
-        for i, result in engine.run(_perform, tasks):
-            job = tasks[i][1]
-            if isinstance(result, Lost):
-                result = Failed(
-                    job.new_decoder.name, "CorticodeError", f"{job.new_decoder.name}, fold {job.fold.name}: {result.reason}", ours=True
-                )
-            if isinstance(result, Failed):
-                self._failed[job.key] = result
-            yield result
+    def _groups(self, engine: Engine, tasks: list[tuple[Worker, Job]]) -> list[tuple[Worker, list[Job]]]:
+        """Bring together what is best fitted at once: jobs of one recipe on one set of windows, a share for each worker."""
+        mine: dict[tuple, list[tuple[Worker, Job]]] = {}
+        for worker, job in tasks:
+            mine.setdefault(_whose(worker, job), []).append((worker, job))
+        groups = []
+        for whose, of_one in mine.items():
+            n, at_once = len(of_one), self._at_once[whose]
+            # where one ends early another takes its place, so a group is longer than what is fitted at once
+            n_groups = n if at_once == 1 else max(-(-n // (2 * at_once)), min(engine.n_workers, -(-n // at_once)))
+            groups += [(of_one[0][0], [of_one[i][1] for i in part]) for part in np.array_split(np.arange(n), n_groups)]
+        return groups
+
+    def _results(self, engine: Engine, groups: list[tuple[Worker, list[Job]]]) -> Iterator[Finished | Failed]:
+        """Give what comes of each job; a group whose worker died is done again one by one."""
+        again = []
+        for i, results in engine.run(_perform, groups):
+            worker, jobs = groups[i]
+            if isinstance(results, Lost) and len(jobs) > 1:
+                again += [(worker, [job]) for job in jobs if not job.is_done(worker.jobs_folder)]
+                yield from (Finished(job.new_decoder.name) for job in jobs if job.is_done(worker.jobs_folder))
+                continue
+            if isinstance(results, Lost):
+                name, fold = jobs[0].new_decoder.name, jobs[0].fold.name
+                results = [Failed(name, "CorticodeError", f"{name}, fold {fold}: {results.reason}", ours=True)]
+            self._failed |= {job.key: result for job, result in zip(jobs, results, strict=True) if isinstance(result, Failed)}
+            yield from results
+        if again:
+            yield from self._results(engine, again)
 
     def _with_features(self, engine: Engine, tasks: list[tuple[Worker, Job]]) -> list[tuple[Worker, Job]]:
         """Compute what depends on one window alone, once for all jobs that ask for it; return the jobs that can go on."""
@@ -164,6 +184,7 @@ class Benchmark:
                 continue
             decoder = job.new_decoder(job.seed or 0)
             neural |= decoder.encoder.neural
+            self._at_once[name] = decoder.n_together
             stored = decoder.asks_the_store and type(decoder.encoder).per_window is not Encoder.per_window
             path = asked[name] = worker.features_path(decoder.encoder) if stored else None
             if path is not None and not path.exists() and path not in refused:
@@ -209,9 +230,9 @@ def _whose(worker: Worker, job: Job) -> tuple:
     return worker.windows.key, str(worker.features_folder), id(job.new_decoder)
 
 
-def _perform(task: tuple[Worker, Job]) -> Finished | Failed:
-    worker, job = task
-    return worker(job)
+def _perform(task: tuple[Worker, list[Job]]) -> list[Finished | Failed]:
+    worker, jobs = task
+    return worker.together(jobs)
 
 
 # Fewer windows than these are not worth a worker's time.

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -103,13 +103,14 @@ class Worker:
     jobs_folder: Path
     features_folder: Path
 
-    def __call__(self, job: Job) -> Finished | Failed:
-        """Compute and store one job; errors come back as values."""
+    def __call__(self, job: Job, alone: str = "") -> Finished | Failed:
+        """Compute and store one job; errors come back as values. `alone` is noted: why it was not done with others at once."""
         try:
             with one_thread():
-                score = self._refit(job) if job.refit else self._score(job)
-            shutil.rmtree(job.unfinished(self.jobs_folder), ignore_errors=True)
-            return Finished(job.new_decoder.name, score)
+                decoder, begin = self._fresh(job), perf_counter()
+                decoder.fit(self._source(job))
+                decoder.notes |= {"alone": alone} if alone else {}
+                return self._keep(job, decoder, perf_counter() - begin)
         except Exception as error:
             where = "the refit on all rows" if job.refit else f"fold {job.fold.name}"
             kind, ours, said = type(error).__name__, isinstance(error, CorticodeError), str(error)
@@ -117,16 +118,40 @@ class Worker:
                 kind, ours, said = "CorticodeError", True, f"your model raised {kind}: {said} (CORTICODE_DEBUG=1 shows where)"
             return Failed(job.new_decoder.name, kind, f"{job.new_decoder.name}, {where}: {said}", ours, traceback.format_exc())
 
+    def together(self, jobs: Sequence[Job]) -> list[Finished | Failed]:
+        """Compute and store jobs of one recipe by fitting them at once; what cannot be done so is done one by one.
+
+        Each is on disk as soon as its fit has ended.
+        """
+        done: dict[int, Finished | Failed] = {}
+        alone = ""
+        if len(jobs) > 1:
+            try:
+                with one_thread():
+                    decoders, begin = [self._fresh(job) for job in jobs], perf_counter()
+                    for number, error in Decoder.fit_together(decoders, [self._source(job) for job in jobs]):
+                        if error is None:
+                            done[number] = self._keep(jobs[number], decoders[number], (perf_counter() - begin) / len(jobs))
+            except Exception as error:  # of a network, of one fold's rows, of the disk: by itself each says what is its own
+                alone = f"not trained with other folds at once ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
+        return [done.get(number) or self(job, alone) for number, job in enumerate(jobs)]
+
+    def _source(self, job: Job) -> Windows:
+        return self.windows if job.refit else self.windows[job.fold.fit]
+
+    def _keep(self, job: Job, decoder: Decoder, seconds: float) -> Finished:
+        """Put on disk what comes of a fitted decoder."""
+        score = self._refit(job, decoder) if job.refit else self._score(job, decoder, seconds)
+        shutil.rmtree(job.unfinished(self.jobs_folder), ignore_errors=True)
+        return Finished(job.new_decoder.name, score)
+
     def _fresh(self, job: Job) -> Decoder:
         decoder = job.new_decoder(job.seed or 0)
         decoder.features, decoder.adapter.unfinished = self.features, job.unfinished(self.jobs_folder)
         return decoder
 
-    def _score(self, job: Job) -> float | None:
-        decoder = self._fresh(job)
-        fold, begin = job.fold, perf_counter()
-        decoder.fit(self.windows[fold.fit])
-        seconds = perf_counter() - begin
+    def _score(self, job: Job, decoder: Decoder, seconds: float) -> float | None:
+        fold = job.fold
         if len(fold.align):
             decoder.align(self.windows[fold.align].blind(decoder.uses))
         if len(fold.calibrate):
@@ -144,9 +169,7 @@ class Worker:
             tmp.write_bytes(buffer.getvalue())
         return float(np.mean(predictions.decided == predictions.y)) if predictions.classes else None
 
-    def _refit(self, job: Job) -> None:
-        decoder = self._fresh(job)
-        decoder.fit(self.windows)
+    def _refit(self, job: Job, decoder: Decoder) -> None:
         path = job.path(self.jobs_folder)
         try:
             decoder.save(path, refit="fitted on all rows: not the scored decoder")
