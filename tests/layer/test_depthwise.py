@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from corticode.layer.depthwise import _fast_length, depthwise
+from corticode.layer.depthwise import fast_length, depthwise
 
 
 def drawn(b=3, features=4, times=50, k=9, dtype=torch.float64):
@@ -56,7 +56,7 @@ def test_half_precision_learns_too():
 
 @pytest.mark.parametrize("n", [1, 16, 17, 100, 1023, 1124, 1153, 4097])
 def test_lengths_are_products_of_small_primes(n):
-    length = _fast_length(n)
+    length = fast_length(n)
     assert n <= length <= max(16, 1.3 * n)
     for prime in (2, 3, 5):
         while length % prime == 0:

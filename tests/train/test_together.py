@@ -100,10 +100,13 @@ def test_equals_lone_runs_after_20_steps(folds, name, drop_prob):
         lone = folds.alone(k)
         different = {weight: value for weight, value in apart(found[k], lone, IDLE[name]).items() if value > 1e-4}
         assert not different, f"fold {k}: {different}"
+        # idle biases follow the optimiser's rounding errors, and running means lag behind them: the lone run's for both
+        idle = {weight: lone[0].state_dict()[weight] for weight in IDLE[name]}
+        found[k][0].load_state_dict({**found[k][0].state_dict(), **idle})
         x = torch.from_numpy(np.array(folds.X[:8], dtype=np.float32))
         with torch.no_grad():
             answers = [head(encoder(x)) for encoder, head in (found[k][:2], lone[:2])]
-        assert torch.allclose(*answers, atol=2e-3)  # running means lag behind the idle biases
+        assert torch.allclose(*answers, atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,7 @@ def depthwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None =
     -------
     y : float tensor [b, features, times]
     """
-    y = _Depthwise.apply(x, weight)
-    return y if bias is None else y + bias.to(y.dtype)[:, None]
+    return _Depthwise.apply(x, weight, bias)
 
 
 def padded(x: torch.Tensor, kernel_length: int) -> torch.Tensor:
@@ -39,29 +38,32 @@ class _Depthwise(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return functional.conv1d(x, weight.to(x.dtype), groups=len(weight))
+    def forward(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        return functional.conv1d(x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype), groups=len(weight))
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        ctx.save_for_backward(*inputs)
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor | None, ...], output: torch.Tensor) -> None:
+        x, weight, bias = inputs
+        ctx.save_for_backward(x, weight)
+        ctx.bias_dtype = None if bias is None else bias.dtype
 
     @staticmethod
-    def backward(ctx: Any, back: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    def backward(ctx: Any, back: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        k = weight.shape[-1]
-        dx = dweight = None
+        k, exact = weight.shape[-1], torch.promote_types(weight.dtype, torch.float32)  # there is no FFT in 16 bits
+        dx = dweight = dbias = None
         if ctx.needs_input_grad[0]:
             dx = functional.conv1d(functional.pad(back, (k - 1, k - 1)), weight.flip(2).to(back.dtype), groups=len(weight)).to(x.dtype)
         if ctx.needs_input_grad[1]:
-            n = _fast_length(x.shape[-1])
-            exact = torch.promote_types(weight.dtype, torch.float32)  # there is no FFT in 16 bits
+            n = fast_length(x.shape[-1])
             spectra = torch.fft.rfft(back.to(exact), n).conj() * torch.fft.rfft(x.to(exact), n)
             dweight = torch.fft.irfft(spectra.sum(dim=0), n)[:, None, :k].to(weight.dtype)
-        return dx, dweight
+        if ctx.needs_input_grad[2]:
+            dbias = back.sum(dim=(0, 2), dtype=exact).to(ctx.bias_dtype)
+        return dx, dweight, dbias
 
 
-def _fast_length(n: int) -> int:
+def fast_length(n: int) -> int:
     """Return a length of n or more, little more, of which a transform is fast: a product of 2, 3 and 5."""
     power = max(16, 1 << (n - 1).bit_length())
     return next(power * part // 16 for part in (9, 10, 12, 15, 16) if power * part // 16 >= n)

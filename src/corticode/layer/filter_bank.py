@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from corticode.layer.depthwise import depthwise, padded
+from corticode.layer.depthwise import depthwise, fast_length, padded
 
 
 class FilterBank(nn.Module):
@@ -64,7 +64,9 @@ class FilterBank(nn.Module):
         spatial = self.spatial if self.max_norm is None else torch.renorm(self.spatial, 2, 0, self.max_norm)
         kernel = (gain[:, None] * self.temporal).repeat_interleave(self.D, dim=0)[:, None]
         bias = offset.repeat_interleave(self.D) * spatial.sum(dim=1)
-        z = depthwise(spatial @ x, kernel, bias)  # [b, F1 D, times]
+        # as many small products as windows: a product of broadcast matrices would copy x to make it one
+        z = torch.bmm(spatial.expand(x.shape[0], *spatial.shape), x)
+        z = depthwise(z, kernel, bias)  # [b, F1 D, times]
         return functional.avg_pool1d(functional.elu(self.spatial_norm(z), inplace=True), self.pool)
 
     def _statistics(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -84,9 +86,6 @@ class FilterBank(nn.Module):
         return mean, var
 
 
-_BLOCK = 64  # samples that one matrix product takes at a time
-
-
 def moments(x: torch.Tensor, n_lags: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the means and mean products of a signal seen through a sliding window.
 
@@ -104,15 +103,16 @@ def moments(x: torch.Tensor, n_lags: int) -> tuple[torch.Tensor, torch.Tensor]:
         Mean of x[:, t + k] x[:, t + l].
     """
     rows, times = x.shape[0], x.shape[1] - n_lags + 1
-    n = -(-times // _BLOCK)
-    ahead = functional.pad(x, (0, n * _BLOCK - times)).unfold(1, _BLOCK + n_lags - 1, _BLOCK)  # [rows, n, block + lags - 1]
-    now = functional.pad(x[:, :times], (0, n * _BLOCK - times)).view(rows * n, _BLOCK)
-    by_place = now.T @ ahead.reshape(rows * n, -1)  # x[t] x[t'] by the place of t in its block
-    place, lag = torch.arange(_BLOCK, device=x.device), torch.arange(n_lags, device=x.device)
-    first = by_place[place[:, None], place[:, None] + lag].sum(dim=0)  # sum of x[t] x[t + lag]
-    # one step down the diagonal drops the first sample's product and takes one in behind the last
+    lag = torch.arange(n_lags, device=x.device)
+    # the power spectrum of all rows gives the sums of x[t] x[t + lag]; zeros behind a row keep its end from its beginning
+    n = fast_length(x.shape[1] + n_lags - 1)
+    power = torch.view_as_real(torch.fft.rfft(x, n)).flatten(1).square().sum(dim=0).view(-1, 2).sum(dim=1)
     head, tail = x[:, : n_lags - 1], x[:, times:]
-    step = functional.pad(tail.T @ tail - head.T @ head, (0, 1, 1, 0))  # [lags, lags], row k: what step k changes, columns one back
+    last = tail.T @ tail
+    # less those of t >= times, which stand on the diagonals of the last samples' products
+    first = torch.fft.irfft(power, n)[:n_lags] - functional.pad(last, (0, n_lags))[lag[:-1, None], lag[:-1, None] + lag].sum(dim=0)
+    # one step down the diagonal drops the first sample's product and takes one in behind the last
+    step = functional.pad(last - head.T @ head, (0, 1, 1, 0))  # [lags, lags], row k: what step k changes, columns one back
     low, high = torch.minimum(lag[:, None], lag), torch.maximum(lag[:, None], lag)
     diagonal = step[lag[:, None], (lag[:, None] + lag - 1).clamp(0, n_lags - 1)].cumsum(dim=0)  # [k, lag]
     products = first[high - low] + diagonal[low, high - low]
