@@ -291,6 +291,10 @@ def _facts(path: Path) -> dict[str, Any]:
         return json.loads(stored["facts"].tobytes())
 
 
+# what a fold notes and the whole run has to say: lost dimensions, a loss that was no number, a batch cut to fit
+_SAID_ALOUD = ("rank", "diverged", "memory")
+
+
 def _collect(outcome: Outcome, job: Job, worker: Worker, facts: dict[str, Any]) -> None:
     path, name = job.path(worker.jobs_folder), job.new_decoder.name
     if job.refit:
@@ -315,8 +319,8 @@ def _collect(outcome: Outcome, job: Job, worker: Worker, facts: dict[str, Any]) 
             "time": plain["time"],
             **{k: v for k, v in facts.items() if k != "aligned"},
         }
-        if "rank" in notes and f"{name}: {notes['rank']}" not in outcome.notes:
-            outcome.notes.append(f"{name}: {notes['rank']}")
+        said = [f"{name}: {notes[word]}" for word in _SAID_ALOUD if word in notes]
+        outcome.notes += [line for line in said if line not in outcome.notes]
         outcome.predictions.append(Predictions(stored["yhat"], plain["yhat_kind"], test.y, test.meta, facts["classes"], row))
         outcome.history += [{"model": name, "fold": job.fold.name, "seed": job.seed, **line} for line in plain["history"]]
         if "patterns" in stored:
