@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from corticode.layer.depthwise import fast_length, depthwise
+from corticode.layer.depthwise import depthwise, fast_length
 
 
 def drawn(b=3, features=4, times=50, k=9, dtype=torch.float64):
