@@ -132,7 +132,7 @@ def train(argv: list[str]) -> int:
 def _composed(argv: list[str], command: str) -> Sweep:
     """Let Hydra compose every configuration that was asked for, and a sweeper run them; return what became of them."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors arrive whole, and `say` makes them short
-    if not any(a.startswith("engine") for a in argv):  # elsewhere than in the usual workers
+    if "engine.n_jobs=1" not in argv and not any(a.startswith("engine=") and a != "engine=local" for a in argv):
         from corticode.engine.local import start_early
 
         start_early(_WORKERS_LOAD)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 
 from conftest import make_windows
 from corticode.compose import compose
-from corticode.engine.base import Lost
+from corticode.engine.base import Lost, cores
 from corticode.engine.dask import Dask
 from corticode.engine.local import Local
 from corticode.engine.ray import Ray
@@ -149,3 +151,37 @@ def test_slurm_with_a_cluster_of_this_machine_in_its_place(expected, tmp_path, m
 def test_a_number_of_workers_that_is_none(n_jobs):
     with pytest.raises(SentenceError, match="n_jobs"):
         Local(n_jobs)
+
+
+EARLY = """
+import os, signal, sys
+
+from corticode.engine.base import Lost, cores
+from corticode.engine.local import Local, start_early
+
+
+def job(i):
+    if i == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return i, "colorsys" in sys.modules, os.getppid()
+
+
+if __name__ == "__main__":
+    start_early(["colorsys", "no_such_module"])
+    engine = Local(n_jobs=2)
+    with engine.started():
+        found = dict(engine.run(job, range(6)))
+    assert [i for i in found if isinstance(found[i], Lost)] == [3], found
+    there = [found[i] for i in found if i != 3]
+    assert all(loaded and parent != os.getpid() for _, loaded, parent in there), there
+    print(sorted(i for i, _, _ in there))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or cores() == 1, reason="workers start on their own here")
+def test_workers_are_copies_of_a_process_that_started_early(tmp_path):
+    script = tmp_path / "early.py"
+    script.write_text(EARLY)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[0, 1, 2, 4, 5]"
