@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -90,10 +91,12 @@ class FBCNet(NeuralEncoder):
     def forward(self, x, space=None, subject=None):
         """Return tokens [b, n_segments, bands m]."""
         weight = torch.renorm(self.spatial, 2, 0, _MAX_NORM).view(-1, self.m, self.n_chans)
-        x = functional.silu(self.normed(self.bank(x), weight)).flatten(1, 2)  # [b, bands m, times]
+        x = self.normed(self.bank(x), weight)  # [b, bands, m, times]
         length = self.n_times // self.n_segments
-        x = x[..., : self.n_segments * length].unflatten(2, (self.n_segments, length))
-        return _variance(x).clamp(*_VARIANCES).log().transpose(1, 2)  # [b, segments, bands m]
+        x = x[..., : self.n_segments * length].unflatten(3, (self.n_segments, length))
+        # one band after the other stays in a CPU's cache
+        x = torch.cat([_Variance.apply(functional.silu(band)) for band in x.unbind(1)], dim=1)
+        return x.clamp(*_VARIANCES).log().transpose(1, 2)  # [b, segments, bands m]
 
     def cam_layer(self):
         """Return the spatial filters' signals, normalised: [b, bands m, 1, times]."""
@@ -104,12 +107,20 @@ class FBCNet(NeuralEncoder):
         return self.bank.filters()
 
 
-def _variance(x: torch.Tensor) -> torch.Tensor:
-    """Return the variance over the last axis, as `torch.var`, with its gradient.
+class _Variance(torch.autograd.Function):
+    """The variance over the last axis, as `torch.var`; what the way back needs is the signal alone, read twice."""
 
-    What is taken off needs no gradient: deviations from a mean sum to zero. Twice the product with themselves as constants has the
-    gradient of their square, one pass where a square takes two.
-    """
-    x = x - x.mean(dim=-1, keepdim=True).detach()
-    squares = torch.einsum("...t,...t->...", x, x.detach())
-    return (2 * squares - squares.detach()) / (x.shape[-1] - 1)
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return torch.linalg.vector_norm(x - x.mean(dim=-1, keepdim=True), dim=-1).square() / (x.shape[-1] - 1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, back: torch.Tensor) -> torch.Tensor:
+        (x,) = ctx.saved_tensors
+        return (x - x.mean(dim=-1, keepdim=True)) * (2 / (x.shape[-1] - 1) * back)[..., None]
