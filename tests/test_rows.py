@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from corticode.rows import Rows, lazily
+from corticode.rows import Rows, Shared, lazily
 
 CHOSEN = np.array([7, 2, 2, 9, 0])
 
@@ -71,3 +71,27 @@ def test_neighbours_are_a_view():
     assert np.shares_memory(lazily(array, np.arange(3, 7)), array)
     assert np.array_equal(lazily(array, np.arange(3, 7)), array[3:7])
     assert isinstance(lazily(array, np.array([3, 5])), Rows) and len(lazily(array, np.arange(0))) == 0
+
+
+def test_what_arrays_have_in_common_is_kept_once():
+    values, share = np.random.default_rng(0).standard_normal((9, 3)), Shared(9)
+    folds = [np.array([0, 1, 2, 5]), np.array([8, 2, 5, 3]), np.arange(9)]
+    given = [values[rows] for rows in folds]
+    kept = [share(array, rows) for array, rows in zip(given, folds, strict=True)]
+    assert all(isinstance(one, Rows) and one.array is kept[0].array for one in kept)
+    for array, one in zip(given, kept, strict=True):
+        assert np.array_equal(array, one)
+
+
+def test_rows_that_are_not_the_same_are_not_shared(tmp_path):
+    values, share = np.random.default_rng(0).standard_normal((4, 3)), Shared(4)
+    first = share(values, np.arange(4))
+    for other, rows in (
+        (values + np.eye(4, 3), np.arange(4)), (values.astype(np.float32), np.arange(4)), (values[:, :2], np.arange(4)),
+        (values[[1, 1]], np.array([1, 1])),
+    ):  # fmt: skip
+        assert share(other, rows) is other
+    assert np.array_equal(first, values)
+    np.save(tmp_path / "a.npy", values)
+    on_disk = np.load(tmp_path / "a.npy", mmap_mode="r")
+    assert share(on_disk, np.arange(4)) is on_disk

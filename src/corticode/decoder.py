@@ -24,6 +24,7 @@ from corticode.errors import BrokenDataError, GuardError, SentenceError, StoreEr
 from corticode.head.base import Head
 from corticode.layer.rank import Subspace
 from corticode.predictions import Predictions
+from corticode.rows import Shared
 from corticode.space import Space
 from corticode.split.base import in_time
 from corticode.windows import Windows
@@ -130,7 +131,8 @@ class Decoder:
     @staticmethod
     def fit_together(decoders: Sequence[Decoder], sources: Sequence[Windows]) -> Iterator[tuple[int, Exception | None]]:
         """Fit decoders of one recipe, each on its own source; give the number of each as soon as it is fitted, or the error of its fit."""
-        lessons = [decoder._lesson(source) for decoder, source in zip(decoders, sources, strict=True)]
+        share = Shared(1 + max((source.rows.max(initial=-1) for source in sources), default=-1))
+        lessons = [decoder._lesson(source, share) for decoder, source in zip(decoders, sources, strict=True)]
         adapters = [decoder.adapter for decoder in decoders]
         for number, notes in adapters[0].fit_together(adapters, lessons):
             if not isinstance(notes, Exception):
@@ -142,7 +144,7 @@ class Decoder:
         """How many decoders like this one are best fitted at once."""
         return self.adapter.n_together(self.encoder)
 
-    def _lesson(self, source: Windows) -> Lesson:
+    def _lesson(self, source: Windows, share: Shared | None = None) -> Lesson:
         """Return what there is to learn from: features of the clean rows, people made alike."""
         if source.y is None:
             raise GuardError("fit needs labelled windows: let a task set y (task.label), or give y to Windows.from_arrays")
@@ -153,6 +155,7 @@ class Decoder:
             self.subspace.fit(source)
         self._settle(source, meta)
         F = self._aligned(source, meta, self.aligner.fit_source)
+        F = F if share is None else share(F, source.rows)
         return Lesson(self.encoder, self.head, F, source.y, meta, self.space, self.n_outputs, self.seed, _length_s(source))
 
     def _learned(self, lesson: Lesson, notes: dict[str, Any] | None) -> Self:

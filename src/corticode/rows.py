@@ -75,6 +75,51 @@ class Rows(np.lib.mixins.NDArrayOperatorsMixin):
         return getattr(np.asarray(self), name)
 
 
+# Rows that are compared at a time.
+_CHUNK = 256
+
+
+class Shared:
+    """Keeps once what several arrays have in common: people who are made alike by themselves are the same in every fold.
+
+    Parameters
+    ----------
+    n : int
+        Rows are numbered below it.
+    """
+
+    def __init__(self, n: int):
+        self.n = int(n)
+        self._array: np.ndarray | None = None
+        self._there = np.zeros(self.n, dtype=bool)
+
+    def __call__(self, array: np.ndarray | Rows, numbers: np.ndarray) -> np.ndarray | Rows:
+        """Return the same values, as rows of one array where those of a number that has been seen are equal bit for bit.
+
+        Parameters
+        ----------
+        array : array [m, ...]
+            What lies on disk is given back as it is.
+        numbers : int array [m]
+            Of its rows.
+        """
+        if isinstance(array, Rows | np.memmap) or len(np.unique(numbers)) < len(numbers):
+            return array
+        if self._array is None:
+            self._array = np.empty((self.n, *array.shape[1:]), dtype=array.dtype)  # takes memory as it is filled
+        if array.shape[1:] != self._array.shape[1:] or array.dtype != self._array.dtype:
+            return array
+        seen = np.flatnonzero(self._there[numbers])
+        for first in range(0, len(seen), _CHUNK):
+            part = seen[first : first + _CHUNK]
+            if not np.array_equal(self._array[numbers[part]], array[part]):
+                return array
+        new = ~self._there[numbers]
+        self._array[numbers[new]] = array[new]
+        self._there[numbers] = True
+        return Rows(self._array, numbers)
+
+
 def lazily(array: np.ndarray, rows: np.ndarray) -> np.ndarray | Rows:
     """Return array[rows] without a copy: a view where the rows stand behind each other, else Rows."""
     rows = np.asarray(rows)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from corticode.adapt.full import Full
 from corticode.engine.local import Local
 from corticode.evaluate.benchmark import Benchmark, Plan
 from corticode.evaluate.worker import Failed, Worker
@@ -62,6 +63,19 @@ def stacks(monkeypatch):
 
     monkeypatch.setattr(stack.Stack, "__init__", counting)
     return sizes
+
+
+def test_people_who_are_aligned_by_themselves_are_kept_once(plan, monkeypatch):
+    """Each fold's windows are rows of one array, not copies."""
+    given, fit_together = [], Full.fit_together
+
+    def noting(adapters, lessons):
+        given.extend(lesson.F for lesson in lessons)
+        return fit_together(adapters, lessons)
+
+    monkeypatch.setattr(Full, "fit_together", staticmethod(noting))
+    run(plan("kept", 4, align=EUCLIDEAN, refit=False))
+    assert len(given) == 8 and len({id(F.array) for F in given}) == 1
 
 
 @pytest.mark.parametrize("align", [NONE, EUCLIDEAN], ids=["none", "euclidean"])

@@ -25,6 +25,7 @@ from corticode.split.inner import Inner, inner_validation
 from corticode.train.average import put
 from corticode.train.diverged import sentence, where
 from corticode.train.fit import selection
+from corticode.train.heap import kept_heap
 from corticode.train.loader import Batches
 from corticode.train.optimizer import rate_of
 from corticode.train.settings import Hardware, Training
@@ -210,9 +211,10 @@ def fit_together(
     while left:
         loop = _Loop(left, training, space, hardware, min(n_places, len(left)))
         try:
-            for number, notes in loop.run():
-                del left[number]
-                yield number, notes
+            with kept_heap():
+                for number, notes in loop.run():
+                    del left[number]
+                    yield number, notes
         except torch.cuda.OutOfMemoryError:
             if len(loop.places) == 1:
                 raise
