@@ -184,6 +184,14 @@ def test_networks_come_back_ready_to_answer(rows):
     assert not any(p.is_cuda for p in encoder.parameters())
 
 
+def test_a_second_fit_learns_as_the_first_did(rows):
+    encoder, head, _ = train(rows)
+    modes = []
+    encoder.net.drop.register_forward_hook(lambda module, *_: modes.append((module.training, encoder.net.norm.training)))
+    train(rows, Training(max_epochs=1, batch_size=24, validation=0), parts=(encoder, head))
+    assert modes[1:] and all(mode == (True, True) for mode in modes), "dropout off, or batch statistics frozen"
+
+
 def test_values_are_learned_in_their_unit(rows):
     X, _, meta, space = rows
     age = 50 + 10 * np.log(X.var(axis=2)).mean(axis=1)

@@ -107,6 +107,8 @@ def fit(
     hardware = hardware.resolved()
     gpus = list(range(torch.cuda.device_count())) if hardware.accelerator == "gpu" else []
     rows = Rows(F, np.asarray(y), meta, inner, encoder.domains(meta))
+    for module in (encoder, head):  # Lightning leaves a network as it finds it, and an earlier fit left it judging
+        module.train()
     with torch.random.fork_rng(devices=gpus), _quiet(), kept_heap():
         torch.manual_seed(seed)
         stages = Stages(encoder, head, objective, rows, space, training, seed, hardware, logger, augment, checkpoint)
