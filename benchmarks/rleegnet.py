@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from page import PAGE, keep
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 import corticode
@@ -29,8 +30,6 @@ from corticode.space import Space
 from corticode.train.settings import Training
 from corticode.windows import Windows
 
-HERE = Path(__file__).resolve().parent
-BEGIN, END = "<!-- rleegnet -->", "<!-- end of rleegnet -->"
 DATA = (
     "data.n_subjects=4", "data.n_sessions=1", "data.n_trials=60", "data.n_channels=64",
     "prepare.filter.low_hz=8", "prepare.filter.high_hz=30", "prepare.window.stop_s=2.5",
@@ -155,7 +154,7 @@ def table(scores: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def written(page: Path, lines: list[dict[str, str]], n_people: int, n_trials: int) -> None:
-    """Put the table between its marks, at the end of the page where there are none yet."""
+    """Put the table into its part of the page."""
     head = "| " + " | ".join(lines[0]) + " |\n|" + "---|" * len(lines[0])
     body = "\n".join("| " + " | ".join(line.values()) + " |" for line in lines)
     said = (
@@ -167,26 +166,19 @@ def written(page: Path, lines: list[dict[str, str]], n_people: int, n_trials: in
         "and a discriminant on their power much; reward in training; windows that share samples. gamma = 0, gamma = 0.9 and "
         "cross-entropy differ by no more than so few test trials do. Written by `python benchmarks/rleegnet.py`.\n"
     )
-    part = f"{BEGIN}\n{said}\n{head}\n{body}\n{END}"
-    text = page.read_text(encoding="utf-8") if page.is_file() else "# Measured\n"
-    if BEGIN in text:
-        text = text[: text.index(BEGIN)] + part + text[text.index(END) + len(END) :]
-    else:
-        text = text.rstrip("\n") + f"\n\n{part}\n"
-    page.write_text(text, encoding="utf-8")
+    keep("rleegnet", f"{said}\n{head}\n{body}", page)
 
 
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=HERE / "README.md")
+    parser.add_argument("--output", type=Path, default=PAGE)
     chosen = parser.parse_args()
     windows = corticode.load("simulated", overrides=list(DATA), progress="off")
     windows = catalogue.make(compose(["data=simulated"])["task"]).label(windows)
     scores = measured(windows)
     n_people = scores["subject"].nunique()
     written(chosen.output, table(scores), n_people, len(windows) // n_people)
-    print(f"written: {chosen.output}")
 
 
 if __name__ == "__main__":

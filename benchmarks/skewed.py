@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from page import PAGE, keep
 
 import corticode
 from corticode import catalogue
@@ -21,8 +22,6 @@ from corticode.decoder import Decoder
 from corticode.recipe import Recipe
 from corticode.windows import Windows
 
-HERE = Path(__file__).resolve().parent
-BEGIN, END = "<!-- skewed -->", "<!-- end skewed -->"
 RATIO, N_ALIGN, N_DRAWS = 5, 6, 3
 ACCESS = {
     "not aligned": None,
@@ -104,27 +103,21 @@ def table(scores: pd.DataFrame, data: str, model: str) -> list[dict[str, str]]:
 
 
 def written(page: Path, lines: list[dict[str, str]]) -> None:
-    """Put the table between its marks, at the end of the page where there are none yet."""
+    """Put the table into its part of the page."""
     head = "| " + " | ".join(lines[0]) + " |\n|" + "---|" * len(lines[0])
     body = "\n".join("| " + " | ".join(line.values()) + " |" for line in lines)
     said = (
         "## A stream of five windows of one class for one of the other (balanced accuracy, leave one person out)\n\n"
         "Re-centring by a stream takes the classes' proportions for a property of the person. Written by `python benchmarks/skewed.py`.\n"
     )
-    part = f"{BEGIN}\n{said}\n{head}\n{body}\n{END}"
-    text = page.read_text(encoding="utf-8") if page.is_file() else "# Measured\n"
-    if BEGIN in text:
-        text = text[: text.index(BEGIN)] + part + text[text.index(END) + len(END) :]
-    else:
-        text = text.rstrip("\n") + f"\n\n{part}\n"
-    page.write_text(text, encoding="utf-8")
+    keep("skewed", f"{said}\n{head}\n{body}", page)
 
 
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, help="holds physionet_mi/; without it the simulated people alone")
-    parser.add_argument("--output", type=Path, default=HERE / "README.md")
+    parser.add_argument("--output", type=Path, default=PAGE)
     chosen = parser.parse_args()
     sets = {"simulated": loaded("simulated")}
     if chosen.root is not None:
@@ -136,7 +129,6 @@ def main() -> None:
         for line in table(measured(windows, model), data, model)
     ]
     written(chosen.output, lines)
-    print(f"written: {chosen.output}")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ import time
 import warnings
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from page import keep
 from torch.nn import functional
 
 import corticode
@@ -30,10 +30,8 @@ from corticode.encoder.tsmnet import TSMNet
 from corticode.head.linear import Linear
 from corticode.layer import spectral
 
-HERE = Path(__file__).resolve().parent
 SIZE = (22, 1000, 250.0)
 CLASSES = 4
-BEGIN, END = "<!-- spdnet -->", "<!-- end of spdnet -->"
 
 
 class Pair(NamedTuple):
@@ -166,7 +164,8 @@ def main() -> None:
     for pair in pairs(chosen.batch):
         rows.append(line(pair, chosen.repeats))
         print(rows[-1], flush=True)
-    keep("\n".join([
+    keep("spdnet", "\n".join([
+        "## Networks on SPD matrices, beside spd_learn", "", "Made by `python benchmarks/spdnet.py`.", "",
         "| network | training step, spd_learn (ms) | ours (ms) | times as fast | inference, spd_learn (ms) | ours (ms) | times as fast |",
         "|---|---|---|---|---|---|---|", *rows, "",
         f"A batch of {chosen.batch} windows of 22 channels x 1000 samples, medians of {chosen.repeats} turns, one thread. spd_learn",
@@ -177,18 +176,6 @@ def main() -> None:
         "| matrices | condition number | float32 (ms) | float64 (ms) | largest error of float32 |", "|---|---|---|---|---|", *precision(chosen.repeats), "",
         f"Made with corticode {corticode.__version__}, torch {torch.__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}.",
     ]))  # fmt: skip
-
-
-def keep(table: str) -> None:
-    """Put the table between its markers in benchmarks/README.md."""
-    path = HERE / "README.md"
-    text = path.read_text(encoding="utf-8")
-    section = f"{BEGIN}\n## Networks on SPD matrices, beside spd_learn\n\nMade by `python benchmarks/spdnet.py`.\n\n{table}\n{END}"
-    if BEGIN in text:
-        text = text[: text.index(BEGIN)] + section + text[text.index(END) + len(END) :]
-    else:
-        text = text.rstrip("\n") + "\n\n" + section + "\n"
-    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

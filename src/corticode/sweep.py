@@ -170,6 +170,7 @@ def print_run(result: Result) -> int:
 
 
 def print_failures(summary: Mapping[str, Any]) -> None:
+    """Print the errors of a run's jobs to stderr, one line each, and how many there are."""
     for failure in summary["failures"][:_MOST_NOTES]:
         print("failed:", " ".join(str(failure["error"]).split()), file=sys.stderr)
     if summary["failures"]:
