@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from corticode.evaluate.pooled import deal_people, nested_best_pooled, pairs_pooled
+from corticode.evaluate.pooled import deal_people, difference_interval, nested_best_pooled, pairs_pooled
 from corticode.metric.base import named
 from corticode.predictions import Predictions
 
@@ -111,3 +111,22 @@ def test_the_fast_road_of_areas_is_the_plain_one():
     }
     fast, plain = (pairs_pooled(answers, m, n_permutations=60) for m in (metric, Plain()))
     pd.testing.assert_frame_equal(fast, plain)
+
+
+def test_how_far_one_best_is_ahead_of_another():
+    metric = named("roc_auc")
+    strong, weak = pot(40, skill=1.5, seed=1), pot(40, skill=0.2, seed=2)
+    low, high = difference_interval(strong, weak, metric, n_resamples=300)
+    assert low < metric(strong[0]) - metric(weak[0]) < high
+    assert low > 0
+    wide = difference_interval(strong, weak, metric, confidence=0.999, n_resamples=300)
+    assert wide[0] < low and wide[1] > high
+    # with itself: nothing, whoever is drawn
+    assert difference_interval(strong, strong, metric, n_resamples=50) == (0.0, 0.0)
+
+
+def test_what_winners_answered_is_kept():
+    metric = named("roc_auc")
+    answers = {"weak": pot(seed=1), "strong": pot(skill=3.0, seed=2)}
+    found = nested_best_pooled(answers, metric)
+    assert metric(found.answers[0]) == pytest.approx(found.nested)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from corticode.evaluate.statistics import interval_over_units
+from corticode.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Best:
         Its score there; empty for pooled metrics.
     unit : str
         What was held out, as a word.
+    answers : tuple of Predictions
+        Pooled metrics: what the winners answered where others had chosen them, one per seed; else empty.
     """
 
     nested: float
@@ -44,6 +47,7 @@ class Best:
     chosen: pd.Series
     held_out: pd.Series
     unit: str = "person"
+    answers: tuple[Predictions, ...] = ()
 
     def share(self, pipeline: str) -> float:
         """Return the share of units for which a pipeline was chosen."""

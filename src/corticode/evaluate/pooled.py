@@ -142,8 +142,39 @@ def nested_best_pooled(
     interval = pooled_interval(stitched, metric, n_resamples, random_state)
     units = pd.Index([f"fold {k + 1}" for k in range(len(picked))], name="unit")
     return Best(
-        nested, interval, whole[top], top, pd.Series(picked, index=units, dtype=object), pd.Series(dtype=float), unit="fold of people"
-    )
+        nested, interval, whole[top], top, pd.Series(picked, index=units, dtype=object), pd.Series(dtype=float), "fold of people",
+        tuple(stitched),
+    )  # fmt: skip
+
+
+def difference_interval(
+    first: Sequence[Predictions],
+    second: Sequence[Predictions],
+    metric: Metric,
+    confidence: float = 0.95,
+    n_resamples: int = 2000,
+    random_state: int = 0,
+) -> tuple[float, float]:
+    """Return the interval of how far one pooled score is ahead of another when people, and seeds, are drawn anew (percentiles).
+
+    Parameters
+    ----------
+    first, second : sequence of Predictions
+        Answers to the same rows in the same order, one per seed; the one with fewer seeds gives its own in turn.
+    metric : Metric
+    confidence : float
+    n_resamples, random_state : int
+    """
+    seeds = _paired_seeds(first, second)
+    person = seeds[0][0].meta.groupby(PERSON, sort=False).ngroup().to_numpy()
+    rows = [np.flatnonzero(person == k) for k in range(person.max() + 1)]
+    rng, drawn = np.random.default_rng(random_state), []
+    for _ in range(n_resamples):
+        mine = np.concatenate([rows[k] for k in rng.integers(len(rows), size=len(rows))])
+        asked = [seeds[k] for k in rng.integers(len(seeds), size=len(seeds))]
+        drawn.append(np.mean([mean_score([one], metric, mine) - mean_score([other], metric, mine) for one, other in asked]))
+    low, high = np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
 
 
 def on_one_scale(answers: Predictions, metric: Metric) -> Predictions:
