@@ -21,8 +21,10 @@ from hydra.plugins.sweeper import Sweeper
 import corticode
 from conftest import make_windows
 from corticode import cli
+from corticode.compose import compose
 from corticode.errors import GuardError, SentenceError
 from corticode.evaluate.leaderboard import collect
+from corticode.experiment import Sentence, run_many
 from corticode.search import best, loss
 from corticode.task.classification import Classification
 
@@ -65,6 +67,15 @@ def test_nothing_of_a_fold_s_test_person_is_asked_or_learned_from(inside):
     assert clean.summary["inside"] == {"fold": "S1", "number": 0, "of": 5} and clean.summary["n_folds"] == 3
     assert any("no result" in note for note in clean.summary["notes"])
     assert not (clean.folder / "model").exists() and not (clean.folder / "report.html").exists()
+
+
+def test_a_refused_step_of_a_search_is_no_row_of_a_leaderboard(tmp_path):
+    small = ["data=simulated", *SMALL, f"paths.data={tmp_path}/store", "engine.n_jobs=1", "report=false", "refit=false", "progress=silent"]
+    tried = {"kept": ["model=csp_lda"], "refused": ["model=csp_lda", "evaluate.inside=99"]}
+    results = run_many([Sentence(compose([*small, *words]), tmp_path / "runs" / name) for name, words in tried.items()])
+    assert isinstance(results[1], SentenceError)
+    board = collect(tmp_path / "runs")
+    assert len(board.scores) == 1 and not board.failed
 
 
 def test_people_inside_are_given_what_test_people_are_given(inside):

@@ -112,6 +112,9 @@ def write_refused(folder: Path, cfg: Mapping[str, Any], error: Exception, comman
         "model": name, **{word: choices.get(word) for word in ("data", "task", "split", "align", "adapt")}, "n_folds": 0, "n_folds_expected": None,
         "complete": False, "models": {}, "failures": [failure], "notes": [],
     }  # fmt: skip
+    number = (cfg.get("evaluate") or {}).get("inside")
+    if number is not None:  # a step of a search is no row of a leaderboard, failed or not
+        summary["inside"] = {"number": number}
     store.write_json(folder / "summary.json", summary)
 
 
