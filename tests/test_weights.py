@@ -89,3 +89,15 @@ def test_a_checkpoint_of_tensors_is_read_and_one_with_code_is_not(tmp_path):
 def test_names_that_are_not_there_are_an_error(tmp_path):
     with pytest.raises(BrokenDataError, match=r"blocks\.7"):
         weights.load(write(tmp_path / "tiny.safetensors"), {"blocks.7.weight": "x"})
+
+
+def test_weights_go_to_their_places_or_nowhere():
+    from torch import nn
+
+    network = nn.Linear(2, 3)
+    before = network.weight.detach().clone()
+    with pytest.raises(BrokenDataError, match=r"missing: bias; unknown: biass; of another shape: weight \[2, 2\], wanted \[3, 2\]"):
+        weights.into(network, {"weight": np.ones((2, 2)), "biass": np.ones(3)})
+    assert bool((network.weight == before).all())
+    weights.into(network, {"weight": np.ones((3, 2)), "bias": np.arange(3.0)})
+    assert network.weight.detach().tolist() == [[1, 1]] * 3 and network.bias.tolist() == [0, 1, 2]

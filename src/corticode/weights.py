@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -155,3 +156,34 @@ def _checkpoint(file: Path) -> dict[str, np.ndarray]:
         for name, value in state.items()
         if torch.is_tensor(value)
     }
+
+
+def into(module: Any, state: Mapping[str, np.ndarray]) -> None:
+    """Put weights into a network: every one has its place and every place gets one.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    state : mapping of name here -> array
+
+    Raises
+    ------
+    BrokenDataError
+        Names that are missing or too many, or arrays of another shape, all of them listed; the network is left as it was.
+    """
+    import torch
+
+    own = module.state_dict()
+    wrong = {
+        "missing": [name for name in own if name not in state],
+        "unknown": [name for name in state if name not in own],
+        "of another shape": [
+            f"{name} {list(np.shape(state[name]))}, wanted {list(own[name].shape)}"
+            for name in own
+            if name in state and tuple(np.shape(state[name])) != tuple(own[name].shape)
+        ],
+    }
+    said = "; ".join(f"{what}: {', '.join(names)}" for what, names in wrong.items() if names)
+    if said:
+        raise BrokenDataError(f"these weights do not fit {type(module).__name__}: {said}")
+    module.load_state_dict({name: torch.as_tensor(np.asarray(value), dtype=own[name].dtype) for name, value in state.items()})
