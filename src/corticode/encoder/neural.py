@@ -44,9 +44,16 @@ class NeuralEncoder(StatefulModule, Encoder):
     remembers : tuple of str
         Attributes, of this or of any module inside, that are kept from step to step and are neither weights nor buffers: a training
         that was interrupted has to find them again.
+    rate_hz : float or None
+        The one rate it takes, where kernels, patches or spectra are those of published weights; None: any.
     has_latent : bool
         The network normalises a person by statistics of their own: `latent(features)` gives what is normalised, SPD matrices
         [n, c, c], and `rest` the network behind it, so that an aligner that acts on the latent can stand between.
+
+    Raises
+    ------
+    SentenceError
+        The windows come at another rate than `rate_hz`.
     """
 
     neural = True
@@ -54,6 +61,7 @@ class NeuralEncoder(StatefulModule, Encoder):
     batch_size = 256
     domains_per_batch = 0
     remembers: tuple[str, ...] = ()
+    rate_hz: float | None = None
     has_latent = False
     n_features: int
     n_tokens: int
@@ -62,6 +70,11 @@ class NeuralEncoder(StatefulModule, Encoder):
     def __init__(self, n_chans: int, n_times: int, sfreq: float):
         super().__init__()
         self.n_chans, self.n_times, self.sfreq = int(n_chans), int(n_times), float(sfreq)
+        if self.rate_hz is not None and abs(self.sfreq - self.rate_hz) > 1e-6 * self.rate_hz:
+            raise SentenceError(
+                f"{type(self).__name__} knows signals of {self.rate_hz:g} Hz alone and these windows have {self.sfreq:g} Hz: "
+                f"set prepare.resample.sfreq_hz={self.rate_hz:g}"
+            )
 
     def forward(self, x: torch.Tensor, space: Space | None = None, subject: torch.Tensor | None = None) -> torch.Tensor:
         """Turn windows into tokens.
