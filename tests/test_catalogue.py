@@ -59,7 +59,10 @@ def test_model_builds(entry, channels, times, classes):
     from corticode.space import Space
 
     cfg = compose([f"model={entry}"])
-    space = Space("eeg", tuple(f"E{i}" for i in range(channels)), "uV", 128)
+    # as long windows at another rate, where a network takes one alone
+    rate = getattr(catalogue.locate(cfg["model"]["encoder"]["_target_"]), "rate_hz", None) or 128.0
+    times = round(times * rate / 128)
+    space = Space("eeg", tuple(f"E{i}" for i in range(channels)), "uV", rate)
     recipe = Recipe(entry, cfg["model"], cfg["adapt"], cfg["align"], cfg["trainer"], space, times, classes)
     decoder = recipe(0)
     assert decoder.yhat_kind == "probability"

@@ -47,18 +47,26 @@ def config(name: str) -> dict:
     return compose([f"model={name}", "model.train.max_epochs=1", "trainer=cpu"])
 
 
+def sized(name: str, n_times: int = 256, sfreq: float = 128.0) -> tuple[int, float]:
+    """Samples and rate of as long a window at the one rate that this network takes, where it takes one alone."""
+    rate = catalogue.locate(config(name)["model"]["encoder"]["_target_"]).rate_hz
+    return (n_times, sfreq) if rate is None else (round(n_times * rate / sfreq), rate)
+
+
 def build(name: str, n_chans: int = 6, n_times: int = 256, sfreq: float = 128.0, classes=CLASSES, space=None) -> Decoder:
     cfg = config(name)
+    n_times, sfreq = sized(name, n_times, sfreq)
     space = space or Space("eeg", tuple(ELECTRODES[:n_chans]), "uV", sfreq)
     return Recipe(name, cfg["model"], cfg["adapt"], cfg["align"], cfg["trainer"], space, n_times, classes)(0)
 
 
-def signal(n: int = 8, n_chans: int = 6, n_times: int = 256) -> np.ndarray:
+def signal(name: str, n: int = 8, n_chans: int = 6, n_times: int = 256, sfreq: float = 128.0) -> np.ndarray:
+    n_times, _ = sized(name, n_times, sfreq)
     return np.random.default_rng(0).normal(0, 10, (n, n_chans, n_times)).astype(np.float32)
 
 
-def batch(*size: int) -> torch.Tensor:
-    return torch.from_numpy(signal(*size))
+def batch(name: str, *size: int) -> torch.Tensor:
+    return torch.from_numpy(signal(name, *size))
 
 
 class Whole(nn.Module):
@@ -76,14 +84,14 @@ def parameters(decoder: Decoder) -> dict[str, nn.Parameter]:
     return {n: p for n, p in Whole(decoder).named_parameters() if p.requires_grad}
 
 
-def loss(decoder: Decoder) -> torch.Tensor:
+def loss(name: str, decoder: Decoder) -> torch.Tensor:
     """One batch's loss by the recipe's own objective, in training mode; by its labels where it learns by reward."""
     decoder.encoder.train(), decoder.head.train()
     objective = getattr(decoder.adapter, "objective", None) or Supervised()
     y = torch.arange(8) % len(decoder.classes)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return objective(decoder.encoder, decoder.head, batch(), y, decoder.space)["loss"]
+        return objective(decoder.encoder, decoder.head, batch(name), y, decoder.space)["loss"]
 
 
 def settled(name: str) -> Decoder:
@@ -91,7 +99,7 @@ def settled(name: str) -> Decoder:
     decoder = build(name)
     with torch.no_grad():
         for _ in range(3):
-            loss(decoder)
+            loss(name, decoder)
     decoder.encoder.eval(), decoder.head.eval()
     return decoder
 
@@ -118,7 +126,7 @@ class TestNetwork:
             return
         encoder, head = decoder.encoder.eval(), decoder.head.eval()
         with torch.no_grad():
-            tokens = encoder(batch(2, n_chans, n_times))
+            tokens = encoder(batch(name, 2, n_chans, n_times, sfreq))
             answers = head(tokens)
         assert tokens.shape == (2, encoder.n_tokens, encoder.n_features)
         assert answers.shape == (2, 3) and answers.isfinite().all()
@@ -128,14 +136,15 @@ class TestNetwork:
             build(name, n_times=5)
 
     def test_windows_of_another_shape_are_refused(self, name):
-        with pytest.raises(SentenceError, match=r"6 channels x 256 samples at 128 Hz and got \[2, 5, 256\]"):
-            build(name).encoder.encode(signal(2, n_chans=5))
+        n_times, sfreq = sized(name)
+        with pytest.raises(SentenceError, match=rf"6 channels x {n_times} samples at {sfreq:g} Hz and got \[2, 5, {n_times}\]"):
+            build(name).encoder.encode(signal(name, 2, n_chans=5))
 
     # -- rows --
 
     def test_a_row_does_not_depend_on_other_rows(self, name):
         whole = Whole(settled(name))
-        x = batch()
+        x = batch(name)
         with torch.no_grad():
             together = whole(x)
             assert close(torch.cat([whole(row[None]) for row in x]), together)
@@ -144,16 +153,16 @@ class TestNetwork:
 
     def test_batches_change_nothing(self, name):
         encoder = settled(name).encoder
-        whole = encoder.encode(signal())
+        whole = encoder.encode(signal(name))
         assert whole.shape == (8, encoder.n_features) and whole.dtype == np.float32
         encoder.batch_size = 3
-        assert np.allclose(encoder.encode(signal()), whole, atol=1e-5)
-        assert len(encoder.encode(signal()[:0])) == 0
+        assert np.allclose(encoder.encode(signal(name)), whole, atol=1e-5)
+        assert len(encoder.encode(signal(name)[:0])) == 0
 
     def test_encode_leaves_the_mode_and_learns_nothing(self, name):
         encoder = settled(name).encoder.train()
         before = encoder.state()
-        assert np.array_equal(encoder.encode(signal()), encoder.encode(signal()))
+        assert np.array_equal(encoder.encode(signal(name)), encoder.encode(signal(name)))
         assert encoder.training
         assert all(np.array_equal(before[k], v) for k, v in encoder.state().items())
 
@@ -164,7 +173,7 @@ class TestNetwork:
         with torch.no_grad():  # away from zero, where blocks that start as the identity pass nothing on
             for parameter in parameters(decoder).values():
                 parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-        loss(decoder).backward()
+        loss(name, decoder).backward()
         silent = [n for n, p in parameters(decoder).items() if p.grad is None or not p.grad.isfinite().all() or not p.grad.abs().sum() > 0]
         assert not silent
 
@@ -190,7 +199,8 @@ class TestNetwork:
             small.encoder.load_state(small.head.state())
 
     def test_a_trained_decoder_comes_back_from_the_disk_bit_for_bit(self, name, tmp_path):
-        labelled = Classification().label(make_windows(n_subjects=3, n_sessions=1, n_trials=8, n_times=256))
+        n_times, sfreq = sized(name)
+        labelled = Classification().label(make_windows(n_subjects=3, n_sessions=1, n_trials=8, n_times=n_times, sfreq=sfreq))
         target, source = labelled[np.arange(16, 24)].blind(), labelled[np.arange(16)]
         decoder = build(name, classes=("left_hand", "right_hand"), space=labelled.space)
         answers = decoder.fit(source).predict(target)
@@ -201,10 +211,10 @@ class TestNetwork:
 
     def test_it_is_exported(self, name):
         whole = Whole(settled(name))
-        exported = torch.export.export(whole, (batch(4),), dynamic_shapes={"x": {0: torch.export.Dim("b", min=1, max=512)}}).module()
+        exported = torch.export.export(whole, (batch(name, 4),), dynamic_shapes={"x": {0: torch.export.Dim("b", min=1, max=512)}}).module()
         with torch.no_grad():
-            assert close(exported(batch(4)), whole(batch(4)))
-            assert close(exported(batch(7)), whole(batch(7)))
+            assert close(exported(batch(name, 4)), whole(batch(name, 4)))
+            assert close(exported(batch(name, 7)), whole(batch(name, 7)))
 
     def test_it_is_compiled(self, name):
         """`aot_eager` traces forward and backward as the real compiler does, and needs none of C++."""
@@ -212,7 +222,7 @@ class TestNetwork:
         whole = Whole(decoder)
         names, learned = zip(*parameters(decoder).items(), strict=True)
         torch._dynamo.reset()
-        got, wanted = torch.compile(whole, backend="aot_eager")(batch()), whole(batch())
+        got, wanted = torch.compile(whole, backend="aot_eager")(batch(name)), whole(batch(name))
         assert close(got, wanted)
         for n, a, b in zip(names, gradients(got, learned), gradients(wanted, learned), strict=True):
             assert close(a, b, 1e-4 * max(1.0, b.abs().max().item())), n
@@ -223,13 +233,13 @@ class TestNetwork:
         whole = Whole(settled(name))
         torch._dynamo.reset()
         with torch.no_grad():
-            assert close(torch.compile(whole)(batch()), whole(batch()), 1e-4)
+            assert close(torch.compile(whole)(batch(name)), whole(batch(name)), 1e-4)
 
     def test_it_runs_in_half_precision(self, name):
         decoder = settled(name)
         whole = Whole(decoder)
         with torch.autocast("cpu", torch.bfloat16):
-            value, answers = loss(decoder), whole.eval()(batch())
+            value, answers = loss(name, decoder), whole.eval()(batch(name))
         value.float().backward()
         assert answers.isfinite().all() and value.isfinite()
         assert all(p.grad is None or p.grad.isfinite().all() for p in parameters(decoder).values())
