@@ -64,10 +64,6 @@ class Study:
     says: str = ""
 
 
-NETWORKS = [
-    "model=eegnet align=euclidean seed=[0,1,2]",
-    "model=tsmnet prepare.filter.low_hz=4 prepare.filter.high_hz=36 model.train.max_epochs=15",
-]
 STUDIES = [
     Study(
         "Imagined left or right fist (EEGMMIDB, 16 people)", "physionet_mi", [*TANGENT, *POWER, *ACM], [ONLINE, ALL],
@@ -219,7 +215,6 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="holds physionet_mi/, ssvep_exo/, mental_arithmetic/, adhd_children/")
     parser.add_argument("--home", type=Path, default=None, help="where runs are kept, to go on after a stop (default: a temporary folder)")
     parser.add_argument("--studies", nargs="*", default=[study.data for study in STUDIES])
-    parser.add_argument("--networks", action="store_true", help="networks too, on physionet_mi (an hour on two cores)")
     parser.add_argument("--dry", action="store_true", help="print instead of writing")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as spare:
@@ -230,8 +225,6 @@ def made(chosen: argparse.Namespace, home: Path) -> None:
     """Run the sweep into `home` and write what came of it."""
     root = chosen.folder.resolve()
     studies = [study for study in STUDIES if study.data in chosen.studies]
-    if chosen.networks:
-        studies = [Study(**{**vars(study), "controls": [*study.controls, *((words.split()[0].partition("=")[2], f"{words} split=loso") for words in NETWORKS)]}) if study.data == "physionet_mi" else study for study in studies]  # fmt: skip
     asked = [(study, words) for study in studies for words in words_of(study)]
     time = halves(root, home) if "mental_arithmetic" in chosen.studies else []
     sentences = [*(sentence(study, words, root, home) for study, words in asked), *(one for _, one in time)]
