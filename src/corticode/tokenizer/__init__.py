@@ -1,0 +1,1 @@
+"""Tokenizers: windows become words of a learned codebook, and words become windows again."""
