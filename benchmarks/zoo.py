@@ -34,7 +34,7 @@ SEEDS = "seed=[0,1,2]"
 ALWAYS = ["refit=false", "report=false", "progress=off"]
 CHOSEN_ON = {f"S{k:03d}" for k in range(1, 9)}  # the people on whom recipes were chosen
 NETWORKS = (
-    "eegnet", "shallow_convnet", "deep_convnet", "eeg_tcnet", "atcnet", "conformer", "ctnet", "fbcnet", "ifnet", "dbconformer", "tcformer",
+    "eegnet", "shallow_convnet", "deep_convnet", "eeg_tcnet", "atcnet", "conformer", "ctnet", "ctnet_ensemble", "fbcnet", "ifnet", "dbconformer", "tcformer",
     "eeg_simpleconv", "mvcnet", "rleegnet", "eegformer", "spdnet", "tsmnet", "matt", "tensor_cspnet",
 )  # fmt: skip
 
