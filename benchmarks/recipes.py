@@ -31,7 +31,9 @@ FAST = f"{REC} augment.recombination.copies=1 model.train.lr=0.01"
 BASE = f"{REC} augment.recombination.copies=0 model.train.lr=0.01 prepare.resample.sfreq_hz=80"
 MEAN = f"{BASE} model.train.average_from=0.5"
 THREE, TWO = "eegnet shallow_convnet ctnet", "eegnet ctnet"
-CHEAP = "shallow_convnet deep_convnet eeg_tcnet atcnet fbcnet ifnet dbconformer tsmnet spdnet matt eegformer"
+CHEAP = "shallow_convnet deep_convnet eeg_tcnet atcnet dbconformer spdnet matt eegformer"
+WIDE = f"{MEAN} prepare.filter.low_hz=4 prepare.filter.high_hz=40 prepare.resample.sfreq_hz=100"
+OWN = f"{SWAP} prepare.resample.sfreq_hz=80 align=spd_batchnorm model.train.average_from=0.5"
 DEAR = "conformer tcformer eeg_simpleconv tensor_cspnet"
 # in the order in which they were tried
 TRIED = [
@@ -57,8 +59,11 @@ TRIED = [
     (TWO, f"{MEAN} model.train.max_epochs=100"),
     (CHEAP, MEAN),
     (CHEAP, f"{MEAN} model.train.lr=0.003"),
+    ("fbcnet ifnet", WIDE),
+    ("fbcnet ifnet", f"{WIDE} model.train.lr=0.003"),
+    ("tsmnet", f"{OWN} model.train.lr=0.003"),
+    ("tsmnet", f"{OWN} model.train.lr=0.01"),
     (DEAR, f"{MEAN} model.train.lr=0.003 seed=[0]"),
-    (DEAR, f"{MEAN} model.train.lr=0.01 seed=[0]"),
     (DEAR, f"{MEAN} model.train.lr=0.001 seed=[0]"),
 ]
 CLASSICAL = [
