@@ -13,10 +13,10 @@ from corticode.head.linear import Linear
 TOKENS = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("pool,n_inputs", [("mean", 4), ("first", 4), ("flatten", 12)])
+@pytest.mark.parametrize("pool,n_inputs", [("mean", 4), ("first", 4), ("last", 4), ("flatten", 12)])
 def test_pools(pool, n_inputs):
     head = Linear(4, 2, 3, pool=pool)
-    pooled = {"mean": TOKENS.mean(1), "first": TOKENS[:, 0], "flatten": TOKENS.reshape(5, 12)}[pool]
+    pooled = {"mean": TOKENS.mean(1), "first": TOKENS[:, 0], "last": TOKENS[:, -1], "flatten": TOKENS.reshape(5, 12)}[pool]
     assert head.layer.in_features == n_inputs
     assert torch.allclose(head(TOKENS), head.layer(pooled))
 

@@ -10,7 +10,7 @@ from corticode.errors import SentenceError
 from corticode.head.neural import NeuralHead
 from corticode.layer.dropout import Dropout
 
-_POOLS = ("mean", "flatten", "first")
+_POOLS = ("mean", "flatten", "first", "last")
 
 
 class Linear(NeuralHead):
@@ -25,7 +25,7 @@ class Linear(NeuralHead):
     n_tokens : int
         Tokens per window; only 'flatten' needs it.
     pool : str
-        'mean' over tokens, 'flatten' (a weight for each token's each feature), or the 'first' token.
+        'mean' over tokens, 'flatten' (a weight for each token's each feature), or the 'first' or 'last' token.
     drop_prob : float
     max_norm : float or None
         Largest norm of the weights of one output, applied to the weights as they are used (0.25 in EEGNet).
@@ -53,6 +53,7 @@ class Linear(NeuralHead):
 
     def forward(self, tokens):
         """Return logits or standardised values [b, n_outputs]."""
-        pooled = {"mean": lambda t: t.mean(dim=1), "flatten": lambda t: t.flatten(1), "first": lambda t: t[:, 0]}[self.pool](tokens)
+        pools = {"mean": lambda t: t.mean(dim=1), "flatten": lambda t: t.flatten(1), "first": lambda t: t[:, 0], "last": lambda t: t[:, -1]}
+        pooled = pools[self.pool](tokens)
         weight = self.layer.weight if self.max_norm is None else torch.renorm(self.layer.weight, 2, 0, self.max_norm)
         return functional.linear(self.dropout(pooled), weight, self.layer.bias)
