@@ -85,8 +85,16 @@ class Quantizer(nn.Module):
         """Return the nearest code of each vector, int [...], from vectors [..., d] that are `ready`."""
         # half the squared distance without |z|^2, which is the same for all codes
         offset = 0.5 * self.book.square().sum(dim=-1)
-        parts = [(part @ self.book.mT - offset).argmax(dim=-1) for part in z.detach().flatten(0, -2).split(_ROWS)]
+        rows = z.detach().flatten(0, -2)
+        # a traced graph has no loop whose length is that of a batch
+        pieces = [rows] if torch.compiler.is_compiling() else rows.split(_ROWS)
+        parts = [(piece @ self.book.mT - offset).argmax(dim=-1) for piece in pieces]
         return torch.cat(parts).view(z.shape[:-1])
+
+    def codes(self, z: torch.Tensor) -> torch.Tensor:
+        """Return the code of each vector, int [...], from any vectors [..., d]; nothing learns."""
+        with torch.autocast(z.device.type, enabled=False):
+            return self.nearest(self.ready(z.float()))
 
     def embed(self, codes: torch.Tensor) -> torch.Tensor:
         """Return the vectors [..., d] of codes int [...]."""

@@ -56,19 +56,32 @@ class Tokenizer(StatefulModule, Stateful):
         Rows (channels, or 1 where a token is of all channels) and steps in time: token i is row i // steps, step i % steps.
     levels : int
         Codes per token; 1: codes are [b, n_tokens].
+    rate_hz : float or None
+        The one rate it takes; None: any.
     expects : Space or None
         What trained weights were trained on.
+
+    Raises
+    ------
+    SentenceError
+        The windows come at another rate than `rate_hz`.
     """
 
     n_codes: int
     n_features: int
     grid: tuple[int, int]
     levels = 1
+    rate_hz: float | None = None
     expects: Space | None = None
 
     def __init__(self, n_chans: int, n_times: int, sfreq: float):
         super().__init__()
         self.n_chans, self.n_times, self.sfreq = int(n_chans), int(n_times), float(sfreq)
+        if self.rate_hz is not None and abs(self.sfreq - self.rate_hz) > 1e-6 * self.rate_hz:
+            raise SentenceError(
+                f"{type(self).__name__} knows signals of {self.rate_hz:g} Hz alone and these windows have {self.sfreq:g} Hz: "
+                f"set prepare.resample.sfreq_hz={self.rate_hz:g}"
+            )
 
     @property
     def n_tokens(self) -> int:
