@@ -207,10 +207,11 @@ class CrissCross(nn.Module):
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """Return each token's mixture of its column, and of its row."""
-        column, row = z.transpose(1, 2).chunk(2, dim=-1)[0], z.chunk(2, dim=-1)[1]
-        column = self.across_channels(column.flatten(0, 1)).unflatten(0, column.shape[:2]).transpose(1, 2)
-        row = self.along_patches(row.flatten(0, 1)).unflatten(0, row.shape[:2])
-        return torch.cat((column, row), dim=-1)
+        half = z.shape[-1] // 2
+        columns, rows = z[..., :half].transpose(1, 2), z[..., half:]
+        columns = self.across_channels(columns.flatten(0, 1)).unflatten(0, columns.shape[:2]).transpose(1, 2)
+        rows = self.along_patches(rows.flatten(0, 1)).unflatten(0, rows.shape[:2])
+        return torch.cat((columns, rows), dim=-1)
 
 
 class CrissCrossBlock(Block):
