@@ -118,7 +118,7 @@ class EEGDM(NeuralEncoder):
 
     def forward(self, x, space=None, subject=None):
         """Return tokens [b, seconds 16, d]."""
-        z = self.latents.expand(len(x), -1, -1, -1).flatten(0, 1)  # [b seconds, 16, d]
+        z = self.latents.expand(x.shape[0], -1, -1, -1).flatten(0, 1)  # [b seconds, 16, d]
         condition = self.backbone.condition(torch.full_like(self.rows, self.step), self.rows)  # [channels, 4 d]
         x = self.backbone(companded(x / _UNIT_UV))  # [b, channels, times, d]
         for block, reader in zip(self.backbone.blocks, self.readers, strict=True):
