@@ -181,7 +181,7 @@ class Reader(StatefulModule):
         """Return tokens, the class token first; `places` int [channels] says which embedding is whose."""
         position = sinusoid(words.shape[2], self.word.embedding_dim).to(self.first.device)
         tokens = self.dropout(self.word(words) + self.channel(places)[:, None] + position)
-        return self.blocks(torch.cat([self.first.expand(len(words), -1, -1), tokens.flatten(1, 2)], dim=1))
+        return self.blocks(torch.cat([self.first.expand(words.shape[0], -1, -1), tokens.flatten(1, 2)], dim=1))
 
 
 class Predictor(StatefulModule):

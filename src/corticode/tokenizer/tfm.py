@@ -113,15 +113,15 @@ class TFMTokenizer(Tokenizer):
         rows = self._rows(x)
         S = spectrum(rows)
         z, codes, loss = self.quantizer(self.motifs(rows, S if keep is None else S * keep))
-        embedded = z.reshape(len(x), self.n_tokens, self.emb_dim)
-        return Tokens(codes.reshape(len(x), self.n_tokens), embedded, self.rebuild(embedded), loss)
+        embedded = z.reshape(x.shape[0], self.n_tokens, self.emb_dim)
+        return Tokens(codes.reshape(x.shape[0], self.n_tokens), embedded, self.rebuild(embedded), loss)
 
     def tokenize(self, x, space=None):
         """Return codes int [b, channels * frames], channel by channel; in 32 bits whatever the precision around."""
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
             rows = self._rows(x.float())
             codes = self.quantizer.nearest(self.quantizer.ready(self.motifs(rows, spectrum(rows))))
-        return codes.reshape(len(x), self.n_tokens)
+        return codes.reshape(x.shape[0], self.n_tokens)
 
     def embed(self, codes):
         """Return the codes' vectors [b, n_tokens, emb_dim]."""
