@@ -42,9 +42,12 @@ class EEGDM(NeuralEncoder):
     Input: EEG in uV, whole seconds (what is left of the last is not read). The published backbone knows 5 s at 200 Hz of 22 bipolar
     channels, 0.1-75 Hz; at another rate the steps of its state spaces are stretched, as the paper did for 190 and 180 Hz, with some
     loss. Representation: 16 tokens of d per second; the paper's classifier is `head.linear.Linear(pool="mean")`. Parameters at defaults:
-    12,482,944 for 5 s of 22 channels, 5,584,768 of them the backbone's. Trained on: nothing here; `weights=eegdm_tuev` brings the backbone, which the paper then keeps frozen.
+    12,482,944 for 5 s of 22 channels, 5,584,768 of them the backbone's. Trained on: nothing here; `weights=eegdm_tuev` brings the
+    backbone, which the paper then keeps frozen.
 
-    Departures from the paper: none known. The fusion transformer was written from a description; no published numbers exist to check it.
+    Departures from the paper: none known in the network, but only the backbone could be checked by numbers, and the fusion transformer
+    starts from the initial weights of linear layers. Own choices: what becomes of channels that TUEV does not have (`montage=None`), and
+    of rests of seconds.
 
     Parameters
     ----------
@@ -178,8 +181,9 @@ def _rows(n_chans: int, space: Space | None, montage: str | None) -> tuple[list[
     return channel_index(space.names, TCP, _ALIASES, "EEGDM"), len(TCP)
 
 
-# The backbone alone, as its moving average: the fusion transformer is trained with each task. The file was not seen: its name stands in
-# the authors' instructions, what it puts before the names, its hash and its licence are unknown (the code has no licence either).
+# The backbone alone: the fusion transformer is trained with each task. The file was not seen. Its name stands in the authors' instructions;
+# their training keeps the moving average of the weights under "ema.ema_model." in a checkpoint of Lightning, so what the map expects are the
+# names behind that. Its hash and its licence are unknown (the code has no licence either).
 CARDS = (
     WeightCard(
         name="eegdm_tuev",
