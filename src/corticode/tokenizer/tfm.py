@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from corticode.errors import SentenceError
 from corticode.layer.linear_attention import published_names
 from corticode.layer.quantile import by_quantile
 from corticode.layer.quantizer import MeanQuantizer
@@ -70,6 +69,8 @@ class TFMTokenizer(Tokenizer):
     equal weights (tests/tokenizer/test_tfm.py).
     """
 
+    rate_hz = RATE_HZ
+
     def __init__(
         self,
         n_chans: int,
@@ -87,11 +88,6 @@ class TFMTokenizer(Tokenizer):
         standardise: bool = True,
     ):
         super().__init__(n_chans, n_times, sfreq)
-        if abs(self.sfreq - RATE_HZ) > 1e-6 * RATE_HZ:
-            raise SentenceError(
-                f"TFMTokenizer knows signals of {RATE_HZ:g} Hz alone and these windows have {self.sfreq:g} Hz: "
-                f"set prepare.resample.sfreq_hz={RATE_HZ:g}"
-            )
         self.n_codes, self.emb_dim, self.n_heads, self.drop_prob = n_codes, emb_dim, n_heads, drop_prob
         self.band_depth, self.frame_depth, self.rebuild_depth = band_depth, frame_depth, rebuild_depth
         self.beta, self.decay, self.standardise = beta, decay, standardise
