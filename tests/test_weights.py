@@ -5,12 +5,13 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from corticode import store, weights
 from corticode.errors import BrokenDataError, MissingDataError
 from corticode.space import Space
-from corticode.weights import WeightCard
+from corticode.weights import Saw, WeightCard
 
 SPACE = Space("eeg", ("C3", "C4"), "uV", 200)
 
@@ -101,3 +102,40 @@ def test_weights_go_to_their_places_or_nowhere():
     assert bool((network.weight == before).all())
     weights.into(network, {"weight": np.ones((3, 2)), "bias": np.arange(3.0)})
     assert network.weight.detach().tolist() == [[1, 1]] * 3 and network.bias.tolist() == [0, 1, 2]
+
+
+# -- whom weights saw --
+
+
+META = pd.DataFrame({"dataset": ["physionet_mi"] * 2 + ["own"], "subject": ["S001", "S002", "S001"], "recording": ["a", "b", "c"]})
+
+
+@pytest.mark.parametrize(
+    ("saw", "known"),
+    [
+        (Saw(None), [False, False, False]),
+        (Saw(frozenset({"physionetmi"})), [True, True, False]),
+        (Saw(frozenset({"physionetmi"}), frozenset({("physionetmi", "S002")})), [False, True, False]),
+        # the same recording under another name
+        (Saw(frozenset(), frozenset(), frozenset({"1234"})), [False, False, True]),
+    ],
+)
+def test_people_that_pretraining_saw_are_known(saw, known):
+    assert saw.known(META, {"own/c": "1234", "physionet_mi/a": "5"}).tolist() == known
+    assert Saw.from_dict(saw.to_dict()) == saw
+
+
+def test_a_card_names_its_data_as_others_spell_them():
+    assert card(pretrained_on=("PhysioNet-MI", "TUEG")).saw.known(META, {}).tolist() == [True, True, False]
+    assert card().saw.datasets is None
+
+
+def test_weights_made_here_say_what_they_are(tmp_path):
+    file, saw = tmp_path / "own.safetensors", Saw(frozenset({"own"}), frozenset({("own", "S1")}), frozenset({"12"}))
+    weights.save(file, {"a": np.arange(3.0)}, {"n_times": 5}, saw)
+    assert weights.about(file) == {"n_times": 5, "saw": saw}
+    assert weights.load(file)["a"].tolist() == [0, 1, 2]
+    assert weights.about(write(tmp_path / "other.safetensors")) == {}
+    file.write_bytes(file.read_bytes()[:40])
+    with pytest.raises(BrokenDataError, match="cut short"):
+        weights.about(file)

@@ -1,6 +1,7 @@
 """Pretrained weights: a card of facts beside the encoder, a file that is verified, arrays that are never unpickled.
 
-WeightCard --find--> file in paths.weights (downloaded where there is a network, its sha256 checked) --load--> {name: array}
+WeightCard --find--> file in paths.weights (downloaded where there is a network, its sha256 checked) --load--> {name: array} --into--> network
+network --save--> file that says what it is and whom it saw --about--> the same again
 """
 
 from __future__ import annotations
@@ -12,10 +13,70 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from corticode import store
 from corticode.errors import BrokenDataError, MissingDataError
 from corticode.space import Space
+
+
+@dataclass(frozen=True)
+class Saw:
+    """Whom weights have seen before.
+
+    Parameters
+    ----------
+    datasets : frozenset of str or None
+        As `plain_name` writes them; None: unknown.
+    people : frozenset of (data set, subject), or None
+        None: anybody of these data sets.
+    recordings : frozenset of str
+        Content hashes, which know a recording under another name.
+    """
+
+    datasets: frozenset[str] | None
+    people: frozenset[tuple[str, str]] | None = None
+    recordings: frozenset[str] = frozenset()
+
+    def known(self, meta: pd.DataFrame, digests: Mapping[str, str]) -> np.ndarray:
+        """Return which rows are of people, or of recordings, that were seen before, bool [n].
+
+        Parameters
+        ----------
+        meta : DataFrame [n]
+            Columns dataset, subject, recording.
+        digests : mapping of 'data set/recording' -> content hash
+        """
+        dataset = meta["dataset"].map(plain_name)
+        if self.people is None:
+            seen = dataset.isin(self.datasets or ())
+        else:
+            seen = pd.Series([who in self.people for who in zip(dataset, meta["subject"].astype(str), strict=True)], index=meta.index)
+        content = (meta["dataset"].astype(str) + "/" + meta["recording"].astype(str)).map(digests)
+        return (seen | content.isin(self.recordings)).to_numpy(dtype=bool)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, sorted."""
+        return {
+            "datasets": None if self.datasets is None else sorted(self.datasets),
+            "people": None if self.people is None else [list(who) for who in sorted(self.people)],
+            "recordings": sorted(self.recordings),
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Saw:
+        """Read what `to_dict` wrote."""
+        datasets, people = plain["datasets"], plain["people"]
+        return cls(
+            None if datasets is None else frozenset(datasets),
+            None if people is None else frozenset((dataset, subject) for dataset, subject in people),
+            frozenset(plain["recordings"]),
+        )
+
+
+def plain_name(dataset: str) -> str:
+    """Return a data set's name without capitals and punctuation: PhysioNet-MI and physionet_mi are one."""
+    return "".join(c for c in str(dataset).lower() if c.isalnum())
 
 
 @dataclass(frozen=True)
@@ -40,6 +101,8 @@ class WeightCard:
         Data sets whose people it has seen; None: unknown, which score tables say.
     names : mapping of published name -> name here
         Names that are not listed stay as they are; a name mapped to '' is left out.
+    needs : mapping
+        Constructor arguments that make a network of the file's shape.
     """
 
     name: str
@@ -50,6 +113,12 @@ class WeightCard:
     sha256: str | None = None
     pretrained_on: tuple[str, ...] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    needs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def saw(self) -> Saw:
+        """What pretraining saw, as far as it was published."""
+        return Saw(None if self.pretrained_on is None else frozenset(map(plain_name, self.pretrained_on)))
 
     @property
     def file_name(self) -> str:
@@ -187,3 +256,51 @@ def into(module: Any, state: Mapping[str, np.ndarray]) -> None:
     if said:
         raise BrokenDataError(f"these weights do not fit {type(module).__name__}: {said}")
     module.load_state_dict({name: torch.as_tensor(np.asarray(value), dtype=own[name].dtype) for name, value in state.items()})
+
+
+# -- files made here ----------------------------------------------------------------------------------------------------
+
+_MARK = "corticode"
+
+
+def save(file: Path, state: Mapping[str, np.ndarray], about: Mapping[str, Any], saw: Saw) -> None:
+    """Write weights that say what they are and whom they saw; whole or not at all.
+
+    Parameters
+    ----------
+    file : Path
+        *.safetensors
+    state : mapping of name -> array
+    about : mapping
+        Plain values: how the network was configured, its Space, the windows' length.
+    saw : Saw
+    """
+    import json
+
+    from safetensors.numpy import save_file
+
+    whole = {name: np.ascontiguousarray(value) for name, value in state.items()}
+    with store.writing(Path(file)) as tmp:
+        save_file(whole, str(tmp), {_MARK: json.dumps({**about, "saw": saw.to_dict()}, sort_keys=True)})
+
+
+def about(file: Path) -> dict[str, Any]:
+    """Return what `save` wrote beside the weights, 'saw' as a Saw; empty for weights of others.
+
+    Raises
+    ------
+    BrokenDataError
+        Not a whole safetensors file, or what it says of itself cannot be read.
+    """
+    import json
+
+    from safetensors import safe_open
+
+    try:
+        with safe_open(str(file), "np") as opened:
+            said = (opened.metadata() or {}).get(_MARK)
+        plain = json.loads(said) if said else {}
+        return {**plain, "saw": Saw.from_dict(plain["saw"])} if plain else {}
+    except Exception as error:  # the reader has error types of its own
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BrokenDataError(f"{file} cannot be read as weights ({reason}): it is cut short, or no safetensors file") from error
