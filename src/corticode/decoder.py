@@ -17,6 +17,7 @@ import pandas as pd
 
 from corticode import catalogue, store
 from corticode.adapt.base import Adapt, Lesson
+from corticode.adapt.cost import Cost
 from corticode.adapt.search import held_out_loss
 from corticode.align.base import Align, NoAlign
 from corticode.encoder.base import Encoder
@@ -114,7 +115,7 @@ class Decoder:
     # -- the four verbs ---------------------------------------------------------------------------------------
 
     def fit(self, source: Windows) -> Self:
-        """Learn from labelled source rows. `notes` then says how the checkpoint or C was chosen.
+        """Learn from labelled source rows. `notes` then says how the checkpoint or C was chosen, and what learning cost.
 
         Rows that the preparation marked in the column `rejected` (artefacts) are not learned from.
 
@@ -126,7 +127,9 @@ class Decoder:
             All rows are marked.
         """
         lesson = self._lesson(source)
-        return self._learned(lesson, self.adapter.fit(*lesson))
+        with Cost() as cost:
+            notes = self.adapter.fit(*lesson)
+        return self._learned(lesson, {**(notes or {}), **cost.notes})
 
     @staticmethod
     def fit_together(decoders: Sequence[Decoder], sources: Sequence[Windows]) -> Iterator[tuple[int, Exception | None]]:
@@ -439,14 +442,18 @@ class Decoder:
         if absent:
             raise BrokenDataError(f"{folder} does not hold a decoder (decoder.json lacks {', '.join(absent)})")
         parts = {name: _build_part(config, own) for name, config in plain["parts"].items()}
-        for name, part in parts.items():
-            part.load_state({k.partition(".")[2]: v for k, v in state.items() if k.startswith(name + ".")})
+        space = Space.from_dict(plain["space"])
+        states = {name: {k.partition(".")[2]: v for k, v in state.items() if k.startswith(name + ".")} for name in parts}
+        # a way of adapting knows what it added to the encoder, whose state then finds its place
+        parts["adapt"].load_state(states.pop("adapt")).rebuild(parts["encoder"], parts["head"], (len(space), plain["n_times"]), space)
+        for name, own_state in states.items():
+            parts[name].load_state(own_state)
         estimators = {file.stem: _load_skops(file, trusted) for file in sorted(folder.glob("*.skops"))}
         if estimators:
             parts["head"].load_estimators(estimators)
         decoder = cls(
             **parts,
-            space=Space.from_dict(plain["space"]),
+            space=space,
             n_times=plain["n_times"],
             classes=plain["classes"],
             uses=plain["uses"],

@@ -74,15 +74,11 @@ class Recipe:
             "n_chans": len(self.space), "n_times": self.n_times, "n_outputs": len(self.classes) or 1, "sfreq": self.space.sfreq,
             "random_state": int(seed), "kind": self.kind, "space": self.space.to_dict(),
         }  # fmt: skip
+        adapt = None if self.is_own else self._way(self.adapt)
         with _seeded(seed, self._is_neural()):
-            encoder, head, neural = self._own_parts(offers) if self.own is not None or self.model.get("own") else self._parts(offers)
-        adapt = self.adapt
-        if neural is not None:  # one's own model says itself how it learns
-            adapt = {"_target_": "corticode.adapt.full.Full"} if neural else {"_target_": "corticode.adapt.probe.Probe"}
-        adapt = catalogue.make(
-            adapt, objective=catalogue.make(self.model.get("objective"), classes=self.classes), training=catalogue.make(self.model.get("train")),
-            trainer=self.trainer, logger=self.logger, augment=self._augmentation(adapt),
-        )  # fmt: skip
+            encoder, head = self._own_parts(offers) if adapt is None else self._parts(offers, adapt)
+        if adapt is None:  # one's own model says itself how it learns
+            adapt = self._way({"_target_": f"corticode.adapt.{'full.Full' if encoder.neural else 'probe.Probe'}"})
         return Decoder(
             encoder, head, adapt, catalogue.make(self.align),
             space=self.space, n_times=self.n_times, classes=self.classes, uses=self.uses, seed=seed,
@@ -108,14 +104,22 @@ class Recipe:
 
     # -- parts ------------------------------------------------------------------------------------------------
 
-    def _parts(self, offers: dict[str, Any]) -> tuple[Any, Any, None]:
+    def _way(self, config: dict[str, Any]) -> Any:
+        """Return how the decoder learns."""
+        return catalogue.make(
+            config, objective=catalogue.make(self.model.get("objective"), classes=self.classes), training=catalogue.make(self.model.get("train")),
+            trainer=self.trainer, logger=self.logger, augment=self._augmentation(config),
+        )  # fmt: skip
+
+    def _parts(self, offers: dict[str, Any], adapt: Any) -> tuple[Any, Any]:
         encoder = catalogue.make(self.model["encoder"], **offers, classes=self.classes)
         head_config = self.model.get("head") or self.default_head
         head_class = catalogue.locate(head_config["_target_"])
         if not head_class.neural and head_class.yhat_kind != self.kind and "kind" not in inspect.signature(head_class).parameters:
             head_config = self.default_head  # a classifier's head cannot answer with a number
+        head_config = adapt.head_config(encoder, head_config, self.kind)
         offers |= {"n_features": getattr(encoder, "n_features", None), "n_tokens": getattr(encoder, "n_tokens", None)}
-        return encoder, catalogue.make(head_config, **offers), None
+        return encoder, catalogue.make(head_config, **offers)
 
     def _augmentation(self, adapt: dict[str, Any]) -> Chain | None:
         """Return the augmentations that are switched on, for these classes and windows."""
@@ -132,7 +136,7 @@ class Recipe:
         chain.check(self.space, self.n_times)
         return chain
 
-    def _own_parts(self, offers: dict[str, Any]) -> tuple[Any, Any, bool]:
+    def _own_parts(self, offers: dict[str, Any]) -> tuple[Any, Any]:
         thing = self.own
         if thing is None:
             config = dict(self.model["own"])
@@ -144,7 +148,7 @@ class Recipe:
             from corticode.encoder.own import OwnNetwork
             from corticode.head.identity import Identity
 
-            return OwnNetwork(copy.deepcopy(thing)), Identity(kind=self.kind), True
+            return OwnNetwork(copy.deepcopy(thing)), Identity(kind=self.kind)
         if not hasattr(thing, "fit"):
             raise SentenceError(f"{type(thing).__name__} is neither a scikit-learn estimator nor an nn.Module: give one of these")
         from sklearn.base import clone
@@ -153,7 +157,7 @@ class Recipe:
         from corticode.head.estimator import Estimator
 
         # an estimator that draws random numbers draws the same ones for the same seed
-        return Raw(), Estimator(clone(thing), random_state=offers["random_state"]), False
+        return Raw(), Estimator(clone(thing), random_state=offers["random_state"])
 
     def _hardware(self) -> list[Any] | None:
         """Return what the bits of a network depend on here: 'auto' is one thing on a GPU and another on a CPU."""
@@ -240,14 +244,14 @@ def recipes_of(cfg: Mapping[str, Any], model: Any, windows: Windows, folder: Pat
 
 
 def replaced_heads(recipes: Sequence[Recipe], decoders: Sequence[Decoder]) -> list[str]:
-    """Say it where a recipe's classifier gave way to the task's own head, since the question asks for a number."""
+    """Say it where a recipe's head gave way: to the task's own, since the question asks for a number, or to that of a way of adapting."""
     notes = []
     for recipe, decoder in zip(recipes, decoders, strict=True):
         wanted = str((recipe.model.get("head") or {}).get("_target_", "")).rpartition(".")[2]
         if wanted and wanted != type(decoder.head).__name__:
-            notes.append(
-                f"{recipe.name}: its head {wanted} answers classes and the task asks for a number: {type(decoder.head).__name__} took its place"
-            )
+            network = decoder.encoder.neural  # whose own head answers either question
+            why = f"is not what adapt={decoder.adapter.word} fits" if network else "answers classes and the task asks for a number"
+            notes.append(f"{recipe.name}: its head {wanted} {why}: {type(decoder.head).__name__} took its place")
     return notes
 
 

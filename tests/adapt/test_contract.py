@@ -11,7 +11,7 @@ from corticode.decoder import Decoder
 from corticode.errors import SentenceError
 
 ENTRIES = sorted(catalogue.names("adapt"))
-TRAINED = ("full", "q_learning")  # networks: their own tests
+TRAINED = [e for e in ENTRIES if catalogue.locate(compose([f"adapt={e}"])["adapt"]["_target_"]).trains]  # networks: their own tests
 
 
 @pytest.fixture(params=[entry for entry in ENTRIES if entry not in TRAINED])

@@ -89,7 +89,7 @@ def test_the_source_is_no_part_of_arguments_or_state(rows):
     F, y, meta, space = rows
     adapt = Probe(0.3)
     adapt.fit(LogVariance(), Centroid(), F, y, meta, space, 2, 0)
-    assert adapt.arguments() == {"weight": 0.3, "temperature": False} and adapt.state() == {}
+    assert adapt.arguments() == {"weight": 0.3, "temperature": False, "head": None} and adapt.state() == {}
 
 
 def test_a_frozen_network_with_a_fitted_head(windows, rows):

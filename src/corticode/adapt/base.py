@@ -60,6 +60,37 @@ class Adapt(Stateful):
             Names the cure.
         """
 
+    @property
+    def word(self) -> str:
+        """What is typed for it, `adapt=word`."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def head_config(self, encoder: Encoder, config: dict[str, Any], kind: str) -> dict[str, Any]:
+        """Return the configuration of the head to build for an encoder: the recipe's own, unless this way brings one.
+
+        Parameters
+        ----------
+        encoder : Encoder
+        config : dict
+            Of the recipe's head.
+        kind : str
+            'probability' or 'value': what the task asks for.
+        """
+        return config
+
+    def rebuild(self, encoder: Encoder, head: Head, shape: Sequence[int], space: Space | None = None, seed: int = 0) -> None:
+        """Put in place what `fit` adds to fresh parts, so that saved weights find it; the adapter's own state is there already.
+
+        Parameters
+        ----------
+        encoder, head
+        shape : sequence of int
+            Of a window, [channels, times].
+        space : Space or None
+        seed : int
+            Of initial weights.
+        """
+
     def fit(
         self,
         encoder: Encoder,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from corticode.adapt.base import Adapt, Lesson
+from corticode.adapt.depth import Depth
 from corticode.adapt.temperature import check_temperature, scaled, temperature_of
 from corticode.augment.base import Chain
 from corticode.errors import BrokenDataError, SentenceError
@@ -16,6 +17,7 @@ from corticode.train import fit, infer
 from corticode.train.checkpoint import Checkpoint
 from corticode.train.settings import Hardware, Training
 from corticode.train.together import Course, fit_together, why_alone
+from corticode.train.tuning import Tuning
 
 
 class Full(Adapt):
@@ -42,10 +44,20 @@ class Full(Adapt):
     augment : Chain or None
         Changes the batches that are learned from, in `calibrate` too.
     n_members : int
+    layer_decay : float
+        Learning rate of each layer of the encoder over that of the layer behind it; the head has `train.lr`. 0.65 to 0.9 keeps what
+        early layers of a pretrained encoder know (see `adapt.depth.layers` for what is a layer).
+    unfreeze_every : int
+        Gradual unfreezing: the head learns alone for so many epochs, then with the last layer, then with the last two ... 0: all
+        learn from the start.
 
     Attributes
     ----------
     temperature_ : float or None
+
+    Source
+    ------
+    Layer-wise decay as in Bao et al. 2022 (BEiT), arXiv:2106.08254; gradual unfreezing as in Howard and Ruder 2018, arXiv:1801.06146.
     """
 
     deterministic = False
@@ -60,6 +72,8 @@ class Full(Adapt):
         temperature: bool = False,
         augment: Chain | None = None,
         n_members: int = 1,
+        layer_decay: float = 1.0,
+        unfreeze_every: int = 0,
     ):
         if objective is None:
             from corticode.objective.supervised import Supervised
@@ -68,11 +82,16 @@ class Full(Adapt):
         self.objective, self.training = objective, training or Training()
         self.trainer, self.logger, self.temperature, self.augment = trainer, logger, bool(temperature), augment
         self.n_members = int(n_members)
+        self.layer_decay, self.unfreeze_every = float(layer_decay), int(unfreeze_every)
         self.temperature_: float | None = None
         self._others: list[tuple[Any, Any]] = []  # members beside the first
         self._states: list[dict[str, np.ndarray]] = []  # theirs, until it is known what to build
         if self.n_members < 1:
             raise SentenceError(f"adapt.n_members={self.n_members} is too small: 1 or more")
+        if not 0 < self.layer_decay <= 1:
+            raise SentenceError(f"adapt.layer_decay={layer_decay} is what rates are multiplied by from layer to layer: above 0, at most 1")
+        if self.unfreeze_every < 0:
+            raise SentenceError(f"adapt.unfreeze_every={unfreeze_every} is a number of epochs: 0 or more")
         Hardware.of(trainer)
 
     def arguments(self):
@@ -87,10 +106,10 @@ class Full(Adapt):
         SentenceError
         """
         if not encoder.neural:
-            raise SentenceError(f"adapt=full trains by gradients, and encoder {type(encoder).__name__} has none: use adapt=probe")
+            raise SentenceError(f"adapt={self.word} trains by gradients, and encoder {type(encoder).__name__} has none: use adapt=probe")
         if not head.neural:
             raise SentenceError(
-                f"adapt=full trains encoder and head together, and head {type(head).__name__} has no gradients: "
+                f"adapt={self.word} trains encoder and head together, and head {type(head).__name__} has no gradients: "
                 "use a neural head (corticode.head.linear.Linear), or adapt=probe"
             )
         if self.temperature:
@@ -159,7 +178,12 @@ class Full(Adapt):
     def n_together(self, encoder):
         """Return `trainer.together`; 1 where this kind of training, or of network, is not for several at once."""
         hardware = Hardware.of(self.trainer)
-        if hardware.n_places == 1 or self.n_members > 1 or why_alone(encoder, self.training, hardware.resolved(), self.logger):
+        if (
+            hardware.n_places == 1
+            or self.n_members > 1
+            or self.tuning("fit")
+            or why_alone(encoder, self.training, hardware.resolved(), self.logger)
+        ):
             return 1
         return hardware.n_places
 
@@ -195,17 +219,27 @@ class Full(Adapt):
         """Return answers of the joint network, the mean over members, at the fitted temperature where one was asked for."""
         return scaled(self._answers(encoder, head, F, space), self.temperature_)
 
+    def tuning(self, verb: str) -> Tuning | None:
+        """Return what 'fit' or 'calibrate' asks of a training beside its settings; None for nothing."""
+        every = self.unfreeze_every if verb == "fit" else 0  # what was fitted need not be spared
+        return Depth(self.layer_decay, every, every) if self.layer_decay != 1 or every else None
+
     def _each(self, encoder, head, verb, F, y, meta, space, training, seed, **more) -> dict[str, Any]:
         """Train every member, and say of all what was said of each."""
-        notes = []
+        notes, tuning = [], self.tuning(verb)
         for k, member in enumerate(self._members(encoder, head)):
             checkpoint = Checkpoint(self.unfinished / f"{verb}_{k}.safetensors") if self.unfinished is not None else None
             notes.append(
                 fit.fit(
                     *member, self.objective, F, y, meta, space, training, _seed(seed, k), Hardware.of(self.trainer), self.logger,
-                    augment=self.augment, checkpoint=checkpoint, **more,
+                    augment=self.augment, checkpoint=checkpoint, tuning=tuning, **more,
                 )
             )  # fmt: skip
+            if tuning is not None:
+                tuning.end()
+                notes[-1]["n_parameters"] = sum(part.n_parameters for part in member)
+            n_frozen = sum(p.numel() for part in member for p in part.parameters() if not p.requires_grad)
+            notes[-1] |= {"n_frozen": n_frozen} if n_frozen else {}
         return notes[0] if len(notes) == 1 else _joined(notes)
 
     # -- members ----------------------------------------------------------------------------------------------

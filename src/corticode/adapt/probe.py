@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,8 @@ from corticode.adapt.base import Adapt
 from corticode.adapt.crossfit import crossfit, fit_both, fit_head
 from corticode.adapt.temperature import check_temperature, inner_temperature, scaled
 from corticode.errors import SentenceError
+
+_HEADS = ("logistic", "ridge")
 
 
 class Probe(Adapt):
@@ -21,6 +25,9 @@ class Probe(Adapt):
     What the head chooses inside the fit rows (C, a slope) it chooses on people held out of them. Where the encoder learns from
     labels (CSP) it is fitted anew for each of these folds, so that its held-out rows look as a stranger's will.
 
+    A network's representation is the mean over its tokens, by its weights as they are. Where its recipe has a head that only gradients
+    can train, one with a fit of its own takes its place.
+
     Parameters
     ----------
     weight : float
@@ -28,18 +35,31 @@ class Probe(Adapt):
     temperature : bool
         Scale the probabilities by one number, found on inner folds of the fit people: encoder and head are fitted once more
         for each of them.
+    head : str or None
+        Of a network: 'logistic' (regression), or 'ridge' (in closed form, whatever the task); the strength of both is chosen inside the
+        fit rows. None takes logistic regression for classes and ridge for values.
 
     Attributes
     ----------
     temperature_ : float or None
     """
 
-    def __init__(self, weight: float = 0.2, temperature: bool = False):
+    def __init__(self, weight: float = 0.2, temperature: bool = False, head: str | None = None):
         if not 0 <= weight < 1:
             raise SentenceError(f"adapt.weight={weight} is the target's share of the rows: 0 or more and below 1")
-        self.weight, self.temperature = float(weight), bool(temperature)
+        if head is not None and head not in _HEADS:
+            raise SentenceError(f"adapt.head={head} is unknown: pick {' or '.join(_HEADS)}, or null")
+        self.weight, self.temperature, self.head = float(weight), bool(temperature), head
         self.temperature_: float | None = None
         self._source: tuple[np.ndarray, np.ndarray | None, np.ndarray, pd.DataFrame] | None = None
+
+    def head_config(self, encoder, config, kind):
+        """Return a head with a fit of its own where a network has none."""
+        from corticode.catalogue import locate
+
+        if not encoder.neural or not locate(config["_target_"]).neural:
+            return config
+        return _head(self.head, kind)
 
     def check(self, encoder, head):
         """Refuse a head that only gradients can train.
@@ -65,7 +85,7 @@ class Probe(Adapt):
         Z = fit_both(encoder, head, F, y, meta, space, n_outputs, length_s)
         # features are kept only for an encoder that has to be fitted anew for inner folds
         self._source = (Z, F if head.selects and encoder.learns_labels else None, np.asarray(y), meta)
-        return {**head.notes(), **notes}
+        return {**head.notes(), **notes, **_counts(encoder, head)}
 
     def predict(self, encoder, head, F, meta, space):
         """Return answers, at the fitted temperature where one was asked for."""
@@ -93,3 +113,21 @@ class Probe(Adapt):
         both = Z if F_source is None else np.concatenate([F_source, *[F] * times])
         fit_head(head, Z, y, meta, n_outputs, crossfit(encoder, head, both, y, meta, space, length_s, n_source))
         return head.notes()
+
+
+def _head(name: str | None, kind: str) -> dict[str, Any]:
+    """Return the configuration of a head for a representation whose features have no common scale."""
+    from corticode.head.logistic import LogisticRegression
+    from corticode.head.ridge import Ridge
+    from corticode.head.ridge_classifier import RidgeClassifier
+
+    if kind == "value" and name == "logistic":
+        raise SentenceError("adapt.head=logistic answers classes, and this task asks for a number: use adapt.head=ridge, or null")
+    head = Ridge if kind == "value" else RidgeClassifier if name == "ridge" else LogisticRegression
+    return {"_target_": f"{head.__module__}.{head.__qualname__}", "standardize": True}
+
+
+def _counts(encoder: Any, head: Any) -> dict[str, int]:
+    """Return how many numbers of a linear head were fitted, and how many of a network were not."""
+    fitted = {"n_parameters": head.coef_.size + head.intercept_.size} if hasattr(head, "coef_") else {}
+    return {**fitted, "n_frozen": encoder.n_parameters} if encoder.neural else fitted

@@ -26,6 +26,7 @@ from corticode.train.checkpoint import Checkpoint
 from corticode.train.diverged import where
 from corticode.train.heap import kept_heap
 from corticode.train.settings import Hardware, Training
+from corticode.train.tuning import Tuning
 
 
 def fit(
@@ -44,6 +45,7 @@ def fit(
     inner: Inner | None = None,
     augment: Chain | None = None,
     checkpoint: Checkpoint | None = None,
+    tuning: Tuning | None = None,
 ) -> dict[str, Any]:
     """Train encoder and head in place; the weights of the best epoch stay, or the average that `training` asks for.
 
@@ -79,6 +81,9 @@ def fit(
         Where training is kept while it runs, on one device: what is there under the same settings, seed, rows and network is gone
         on with, to the same bits. Whoever gave it removes it.
 
+    tuning : Tuning or None
+        What a way of adapting asks for: who learns when and how fast.
+
     Returns
     -------
     notes : dict
@@ -111,7 +116,7 @@ def fit(
         module.train()
     with torch.random.fork_rng(devices=gpus), _quiet(), kept_heap():
         torch.manual_seed(seed)
-        stages = Stages(encoder, head, objective, rows, space, training, seed, hardware, logger, augment, checkpoint)
+        stages = Stages(encoder, head, objective, rows, space, training, seed, hardware, logger, augment, checkpoint, tuning)
         learner = stages.run()
     for module in (encoder, head):
         module.cpu()

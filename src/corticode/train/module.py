@@ -20,6 +20,7 @@ from corticode.train.average import Moving
 from corticode.train.memory import Parts, cut
 from corticode.train.optimizer import optimizer_of, schedule_of
 from corticode.train.settings import Training
+from corticode.train.tuning import Tuning
 
 
 class Learner(lightning.LightningModule):
@@ -41,6 +42,8 @@ class Learner(lightning.LightningModule):
         2 where held-back rows are among those learned from.
     moving : Moving or None
         An average that follows the weights step by step.
+    tuning : Tuning or None
+        What a way of adapting asks for.
 
     Attributes
     ----------
@@ -65,12 +68,12 @@ class Learner(lightning.LightningModule):
 
     def __init__(
         self, encoder: Any, head: Any, objective: Objective, training: Training, space: Space, seed: int,
-        augment: Chain | None = None, stage: int = 1, moving: Moving | None = None,
+        augment: Chain | None = None, stage: int = 1, moving: Moving | None = None, tuning: Tuning | None = None,
     ):  # fmt: skip
         super().__init__()
         self.encoder, self.head, self.objective = encoder, head, objective
         self.training_settings, self.space, self.seed, self.augment = training, space, seed, augment
-        self.stage, self.moving = int(stage), moving
+        self.stage, self.moving, self.tuning = int(stage), moving, tuning
         self.history: list[dict[str, float]] = []
         self.best_epoch: int | None = None
         self.broken: dict[str, Any] | None = None
@@ -91,7 +94,10 @@ class Learner(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Tell the encoder, which may change with time, and the batches, whose order does."""
         n_epochs = self.training_settings.max_epochs
-        self.encoder.begin_epoch(min(self.current_epoch + 1, n_epochs), n_epochs)
+        epoch = min(self.current_epoch + 1, n_epochs)
+        self.encoder.begin_epoch(epoch, n_epochs)
+        if self.tuning is not None:
+            self.tuning.begin_epoch(self.encoder, self.head, epoch, n_epochs)
         self.trainer.train_dataloader.batches.epoch = self.current_epoch
         self._buffers_now = list(self.buffers())
 
@@ -117,6 +123,9 @@ class Learner(lightning.LightningModule):
             return
         self.optimizers().step()
         self.lr_schedulers().step()
+        if self.tuning is not None:
+            step, n_steps = self.current_epoch * self.n_batches + index + 1, self.training_settings.max_epochs * self.n_batches
+            self.tuning.after_step(self.encoder, self.head, min(step, n_steps), n_steps)
         if self.moving is not None:
             self.moving.follow(self)
 
@@ -146,7 +155,7 @@ class Learner(lightning.LightningModule):
         try:
             for part in cut(batch, n_parts):
                 share = len(part[0]) / len(batch[0])
-                losses = self._losses(part)
+                losses = self._penalised(self._losses(part))
                 with torch.autocast(self.device.type, enabled=False):  # gradients have the precision of what they belong to
                     self.manual_backward(losses["loss"] if share == 1 else losses["loss"] * share)
                 for name, value in losses.items():
@@ -169,6 +178,10 @@ class Learner(lightning.LightningModule):
                 f"batch normalisation learns nothing from a batch of one window {list(x.shape[1:])}: use train.batch_size=2 or more, "
                 "and two rows to learn from"
             ) from error
+
+    def _penalised(self, losses: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        penalty = self.tuning.penalty(self.encoder) if self.tuning is not None else None
+        return losses if penalty is None else {**losses, "loss": losses["loss"] + penalty}
 
     def _of_numbers(self, act: Callable[[], Any], index: int | None) -> Any:
         """Return act(), or give up where a matrix is no longer one of numbers."""
@@ -223,7 +236,10 @@ class Learner(lightning.LightningModule):
         n_steps = self.training_settings.max_epochs * self.n_batches
         # an objective may have parameters of its own (a projection in which views are compared)
         modules = [part for part in (self.encoder, self.head, self.objective) if isinstance(part, torch.nn.Module)]
-        optimizer = optimizer_of(modules, self.training_settings)
+        if self.tuning is not None:
+            self.tuning.begin(self.encoder, self.head)
+        shares = self.tuning.shares(self.encoder, self.head) if self.tuning is not None else None
+        optimizer = optimizer_of(modules, self.training_settings, shares)
         schedule = schedule_of(optimizer, self.training_settings, n_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

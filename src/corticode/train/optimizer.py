@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
@@ -11,13 +11,24 @@ from torch import nn
 from corticode.train.settings import Training
 
 
-def optimizer_of(modules: Iterable[nn.Module], training: Training) -> torch.optim.Optimizer:
-    """Return AdamW or Adam over all trained parameters; biases, norms and other single vectors are not decayed."""
-    trained = [p for module in modules for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": training.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def optimizer_of(
+    modules: Iterable[nn.Module], training: Training, shares: Mapping[nn.Parameter, float] | None = None
+) -> torch.optim.Optimizer:
+    """Return AdamW or Adam over all trained parameters; biases, norms and other single vectors are not decayed.
+
+    Parameters
+    ----------
+    modules : modules
+    training : Training
+    shares : mapping of parameter -> float, or None
+        What `training.lr` is multiplied by for these; 1 for the others.
+    """
+    trained, shares = [p for module in modules for p in module.parameters() if p.requires_grad], shares or {}
+    groups = []
+    for share in sorted({shares.get(p, 1.0) for p in trained}, reverse=True):  # the highest rate is the one that is written down
+        alike, rate = [p for p in trained if shares.get(p, 1.0) == share], {"lr": training.lr * share}
+        groups.append({"params": [p for p in alike if p.ndim > 1], "weight_decay": training.weight_decay, **rate})
+        groups.append({"params": [p for p in alike if p.ndim <= 1], "weight_decay": 0.0, **rate})
     kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[training.optimizer]
     return kind([group for group in groups if group["params"]], lr=training.lr, betas=(training.beta1, training.beta2))
 

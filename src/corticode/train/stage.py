@@ -28,6 +28,7 @@ from corticode.train.memory import too_large
 from corticode.train.module import Learner
 from corticode.train.resume import Resume
 from corticode.train.settings import Hardware, Training
+from corticode.train.tuning import Tuning
 
 # Windows per forward pass on held-back rows: nothing is learned there, so it is bound by memory alone.
 _VALIDATION_BATCH = 256
@@ -61,6 +62,7 @@ class Stages:
     logger: dict[str, Any] | None = None
     augment: Chain | None = None
     checkpoint: Checkpoint | None = None
+    tuning: Tuning | None = None
 
     def __post_init__(self):
         # several processes have as many states
@@ -111,7 +113,7 @@ class Stages:
 
     def _learner(self, settings: Training, stage: int = 1) -> Learner:
         moving = Moving(settings.ema_decay) if settings.ema_decay is not None else None
-        return Learner(self.encoder, self.head, self.objective, settings, self.space, self.seed, self.augment, stage, moving)
+        return Learner(self.encoder, self.head, self.objective, settings, self.space, self.seed, self.augment, stage, moving, self.tuning)
 
     def _learn(self, learner: Learner, rows: np.ndarray, n_epochs: int, callbacks: list[Callback]) -> None:
         saved = self._saved if self._saved is not None and self._saved["stage"] == learner.stage else None
@@ -144,6 +146,7 @@ class Stages:
                 "network": [repr(self.encoder), repr(self.head)],
                 "seed": self.seed,
                 "hardware": [self.hardware.accelerator, self.hardware.precision],
+                **({"tuning": self.tuning.key()} if self.tuning is not None else {}),
                 "rows": [list(np.shape(own.F)), own.inner.fit.tolist(), own.inner.validation.tolist(), np.asarray(own.y).tolist()],
             }
         )
