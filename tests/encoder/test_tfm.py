@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from corticode import store, weights
-from corticode.encoder.tfm import CARDS, CLASSES, HEAD, TFM, Predictor
+from corticode.encoder.tfm import CARDS, CLASSES, HEAD, TFM, MaskedTFM
 from corticode.errors import BrokenDataError, SentenceError
 from corticode.head.linear import Linear
 from corticode.space import Space
@@ -32,7 +32,7 @@ def test_the_published_classifier_gives_the_published_logits(shared, card):
     known = np.load(shared / "goldens" / "tfm_encoder.npz")
     file = shared / "weights" / "tfm_tokenizer" / f"{card.name.removeprefix('tfm_')}_encoder.pth"
     assert store.file_digest(file) == card.sha256
-    encoder = TFM(16, card.n_times, 200.0, card.expects, channels=CHANNELS).eval()
+    encoder = TFM(16, card.n_times, 200.0, card.expects).eval()
     head = Linear(encoder.n_features, len(CLASSES[card.name]), encoder.n_tokens, pool="first").eval()
     weights.into(encoder.reader, weights.load(file, card.names))
     weights.into(head, weights.load(file, HEAD))
@@ -63,19 +63,20 @@ def test_channels_are_found_by_name():
     order = [3, 0, 15, 2]
     names = [CHANNELS[i] for i in order]
     space = Space("eeg", names, "uV", 200.0)
-    encoder, x = small(4, space=space, channels=CHANNELS), windows(4)
+    encoder, x = small(4, space=space), windows(4)
     assert encoder.places.tolist() == order and encoder.reader.channel.weight.shape == (16, 64)
-    turned = small(4, space=Space("eeg", names[::-1], "uV", 200.0).to_dict(), channels=CHANNELS)
+    turned = small(4, space=Space("eeg", names[::-1], "uV", 200.0).to_dict())
     assert torch.allclose(turned(x.flip(1))[:, 0], encoder(x)[:, 0], atol=1e-5)
     older = Space("eeg", ["F7-T3", "T5-O1", "fp2-f8"], "uV", 200.0)
-    assert small(3, space=older, channels=CHANNELS).places.tolist() == [1, 3, 4]
+    assert small(3, space=older).places.tolist() == [1, 3, 4]
 
 
-def test_unknown_channels_are_refused():
+def test_channels_that_the_weights_do_not_know_are_learned_or_refused():
+    space = Space("eeg", ("C3", "C4"), "uV", 200.0)
+    assert small(2, space=space).reader.channel.weight.shape == (2, 64)
+    assert small(2, space=space, vocabulary=("C4", "Cz", "C3")).places.tolist() == [2, 0]
     with pytest.raises(SentenceError, match="not C3, C4"):
-        small(2, space=Space("eeg", ("C3", "C4"), "uV", 200.0), channels=CHANNELS)
-    with pytest.raises(SentenceError, match="no names"):
-        small(2, channels=CHANNELS)
+        small(2, space=space, vocabulary=CHANNELS)
 
 
 def test_another_rate_is_refused():
@@ -83,14 +84,24 @@ def test_another_rate_is_refused():
         TFM(3, 500, 250.0)
 
 
-def test_hidden_words_are_not_read():
-    encoder, words = small(), torch.arange(24).view(2, 3, 4)
-    mask = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0)) < 0.5
-    other = torch.where(mask, words + 7, words)
-    tokens = encoder.masked(words, mask)
-    assert torch.equal(tokens, encoder.masked(other, mask)) and not torch.allclose(tokens, encoder.masked(words, ~mask))
-    assert torch.equal(encoder.masked(words, torch.zeros_like(mask)), encoder.read(words)[:, 1:])
-    assert Predictor.beside(encoder)(tokens).shape == (2, 12, 64)
+def test_hidden_words_are_guessed_from_the_others():
+    masked, x = MaskedTFM(small()).eval(), windows()
+    words = masked.encoder.words(x)
+    mask = torch.rand(2, 12, generator=torch.Generator().manual_seed(0)) < 0.5
+    logits, others = masked(x, mask), masked(x, ~mask)
+    assert logits.shape == (mask.sum(), 64)
+    masked.encoder.words = lambda x: torch.where(mask.view_as(words), (words + 7) % 64, words)
+    assert torch.equal(masked(x, mask), logits) and not torch.allclose(masked(x, ~mask), others)
+
+
+def test_both_halves_are_guessed_from_one_another():
+    masked, x = MaskedTFM(small()).eval(), windows()
+    mask = torch.rand(2, 12, generator=torch.Generator().manual_seed(0)) < 0.5
+    first, second = masked.symmetric(x, mask)
+    assert torch.allclose(first, masked(x, mask), atol=1e-5) and torch.allclose(second, masked(x, ~mask), atol=1e-5)
+    (first.square().mean() + second.square().mean()).backward()
+    learned = {name: p for name, p in masked.named_parameters() if p.requires_grad}
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in learned.values()) and not any("tokenizer" in n for n in learned)
 
 
 def test_words_begin_as_the_tokenizers_codes():

@@ -16,14 +16,12 @@ from corticode.layer.linear_attention import linear_stack, published_names
 from corticode.layer.montage import as_space, channel_index
 from corticode.layer.position import sinusoid
 from corticode.layer.stateful import StatefulModule
-from corticode.space import Space
+from corticode.space import SYNONYMS, Space
 from corticode.tokenizer.tfm import CHANNELS, PUBLISHED, RATE_HZ, TFMTokenizer
 from corticode.weights import WeightCard
 
-# the same chains of electrodes by their 10-20 names
-_ALIASES = {
-    "F7-T3": "F7-T7", "T3-T5": "T7-P7", "T5-O1": "P7-O1", "F8-T4": "F8-T8", "T4-T6": "T8-P8", "T6-O2": "P8-O2",
-}  # fmt: skip
+# the same pairs of electrodes by their names of 1958
+_ALIASES = {"-".join(SYNONYMS.get(part.lower(), part) for part in name.split("-")): name for name in CHANNELS}
 
 
 class TFM(NeuralEncoder):
@@ -47,9 +45,10 @@ class TFM(NeuralEncoder):
     sfreq : float, Hz
         200.
     space : Space, its dict, or None
-        Names of the channels, read where `channels` are given.
-    channels : sequence of str or None
-        Names that have an embedding, `tokenizer.tfm.CHANNELS` for the published weights; None: the windows' own, in their order.
+        Names of the channels; None takes the first of `vocabulary` in order.
+    vocabulary : sequence of str or None
+        The channels that have an embedding. None takes `tokenizer.tfm.CHANNELS`, as the published weights do, where it has all names of
+        `space`, else the windows' own: the reader then learns from scratch.
     n_codes : int
         Words of the tokenizer.
     emb_dim, n_layers, n_heads : int
@@ -77,7 +76,7 @@ class TFM(NeuralEncoder):
         n_times: int,
         sfreq: float,
         space: Space | Mapping[str, Any] | None = None,
-        channels: Sequence[str] | None = None,
+        vocabulary: Sequence[str] | None = None,
         n_codes: int = 8192,
         emb_dim: int = 64,
         n_layers: int = 4,
@@ -86,15 +85,23 @@ class TFM(NeuralEncoder):
         token_drop: float = 0.1,
     ):
         super().__init__(n_chans, n_times, sfreq)
-        self.space, self.channels = space, None if channels is None else tuple(channels)
+        named = as_space(space)
+        self.space = None if named is None else named.to_dict()
+        self.vocabulary = None if vocabulary is None else tuple(vocabulary)
         self.n_codes, self.emb_dim, self.n_layers, self.n_heads = n_codes, emb_dim, n_layers, n_heads
         self.drop_prob, self.token_drop = drop_prob, token_drop
         self.tokenizer = TFMTokenizer(self.n_chans, self.n_times, self.sfreq, n_codes).requires_grad_(False)
         # words of length 1, as learned ones are: else all would be near 0, and few of them in use
         self.tokenizer.quantizer.book.copy_(functional.normalize(self.tokenizer.quantizer.book, dim=-1))
         self.n_features, self.n_tokens = emb_dim, 1 + self.tokenizer.n_tokens
-        self.reader = Reader(len(self.channels or range(self.n_chans)), n_codes, emb_dim, n_layers, n_heads, drop_prob, token_drop)
-        self.register_buffer("places", torch.tensor(self._places()), persistent=False)
+        n_places, places = _places(self.n_chans, named, self.vocabulary)
+        self.reader = Reader(n_places, n_codes, emb_dim, n_layers, n_heads, drop_prob, token_drop)
+        self.register_buffer("places", torch.tensor(places), persistent=False)
+
+    @property
+    def blocks(self) -> nn.Sequential:
+        """The transformer's layers."""
+        return self.reader.blocks
 
     def forward(self, x, space=None, subject=None):
         """Return tokens [b, 1 + channels * frames, emb_dim]."""
@@ -107,22 +114,6 @@ class TFM(NeuralEncoder):
     def read(self, words: torch.Tensor) -> torch.Tensor:
         """Return tokens [b, 1 + channels * frames, emb_dim] of words int [b, channels, frames]."""
         return self.reader(words, self.places)
-
-    def masked(self, words: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Read windows of which some words are hidden, for pretraining.
-
-        Parameters
-        ----------
-        words : int tensor [b, channels, frames]
-        mask : bool tensor [b, channels, frames]
-            True where hidden.
-
-        Returns
-        -------
-        tokens : float tensor [b, channels * frames, emb_dim]
-            Without the class token: what a `Predictor` names the words by.
-        """
-        return self.read(words.masked_fill(mask, self.n_codes))[:, 1:]
 
     def adopt(self) -> Self:
         """Let the words' embeddings begin as the tokenizer's codes, and the mask as zero, as the paper does before training.
@@ -147,14 +138,6 @@ class TFM(NeuralEncoder):
         super().train(mode)
         self.tokenizer.eval()
         return self
-
-    def _places(self) -> list[int]:
-        if self.channels is None:
-            return list(range(self.n_chans))
-        space = as_space(self.space)
-        if space is None:
-            raise SentenceError("TFM looks its channels up by name and got no names: give space=, or leave channels= out")
-        return channel_index(space.names, self.channels, _ALIASES, "TFM")
 
 
 class Reader(StatefulModule):
@@ -184,27 +167,61 @@ class Reader(StatefulModule):
         return self.blocks(torch.cat([self.first.expand(words.shape[0], -1, -1), tokens.flatten(1, 2)], dim=1))
 
 
-class Predictor(StatefulModule):
-    """What names hidden words in pretraining: tokens [b, n, d] -> logits [b, n, n_codes].
+class MaskedTFM(StatefulModule):
+    """An encoder in masked pretraining: from the words that are left it guesses each hidden one.
+
+    The paper hides each word with a probability of a half, then those that were left (`symmetric`), and begins from the codes
+    of the tokenizer (`TFM.adopt`).
 
     Parameters
     ----------
-    emb_dim, n_codes : int
-        As the encoder's.
+    encoder : TFM
+        Its reader learns.
     """
 
-    def __init__(self, emb_dim: int = 64, n_codes: int = 8192):
+    def __init__(self, encoder: TFM):
         super().__init__()
-        self.layer = nn.Linear(emb_dim, n_codes)
+        self.encoder, self.n_codes = encoder, encoder.n_codes
+        self.predict = nn.Linear(encoder.n_features, encoder.n_codes)
 
-    @classmethod
-    def beside(cls, encoder: TFM) -> Self:
-        """Return one of the encoder's sizes."""
-        return cls(encoder.emb_dim, encoder.n_codes)
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return a guess for each hidden word.
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Return the logits of each word."""
-        return self.layer(tokens)
+        Parameters
+        ----------
+        x : float tensor [b, channels, times]
+        mask : bool tensor [b, channels * frames]
+            True where a word is hidden.
+
+        Returns
+        -------
+        logits : float tensor [hidden words, n_codes]
+            In the order of words[mask], where words are those of `encoder.tokenizer.tokenize(x)`.
+        """
+        return self._guess(self.encoder.words(x), mask)
+
+    def symmetric(self, x: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return guesses for what the mask hides and, from what it hides, for the rest: those of words[mask] and of words[~mask]."""
+        words = self.encoder.words(x)  # the same for both
+        logits = self._guess(torch.cat([words, words]), torch.cat([mask, ~mask]))
+        hidden = int(mask.sum())
+        return logits[:hidden], logits[hidden:]
+
+    def _guess(self, words: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        hidden = words.masked_fill(mask.view_as(words), self.n_codes)
+        return self.predict(self.encoder.read(hidden)[:, 1:][mask])  # only what is asked for: the book is large
+
+
+def _places(n_chans: int, space: Space | None, vocabulary: tuple[str, ...] | None) -> tuple[int, list[int]]:
+    """Return how many channels have an embedding, and which one is each channel's."""
+    if space is None:
+        return len(vocabulary or range(n_chans)), list(range(n_chans))
+    if vocabulary is None:
+        try:
+            return len(CHANNELS), channel_index(space.names, CHANNELS, _ALIASES)
+        except SentenceError:
+            return n_chans, list(range(n_chans))
+    return len(vocabulary), channel_index(space.names, vocabulary, _ALIASES, "TFM")
 
 
 # published name -> name here, in a `Reader`; what can be computed is left out, and the classifier is HEAD's
