@@ -14,6 +14,9 @@ from corticode.errors import SentenceError
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF = catalogue.conf_folder()
+# as recordings have them: some networks know channels by name
+ELECTRODES = ("Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "FC1", "FC2", "T7", "C3", "Cz", "C4", "T8", "P7", "P3", "Pz", "P4", "P8", "O1",
+              "Oz", "O2")  # fmt: skip
 OWN_WORDS = ("task", "prepare", "split", "augment", "align", "adapt")
 
 
@@ -62,7 +65,7 @@ def test_model_builds(entry, channels, times, classes):
     # as long windows at another rate, where a network takes one alone
     rate = getattr(catalogue.locate(cfg["model"]["encoder"]["_target_"]), "rate_hz", None) or 128.0
     times = round(times * rate / 128)
-    space = Space("eeg", tuple(f"E{i}" for i in range(channels)), "uV", rate)
+    space = Space("eeg", ELECTRODES[:channels], "uV", rate)
     recipe = Recipe(entry, cfg["model"], cfg["adapt"], cfg["align"], cfg["trainer"], space, times, classes)
     decoder = recipe(0)
     assert decoder.yhat_kind == "probability"

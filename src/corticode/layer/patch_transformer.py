@@ -113,7 +113,7 @@ class PatchBlock(nn.Module):
         z = z if scale is None else scale * z
         if not self.training or not self.drop_path:
             return z
-        kept = torch.rand(len(z), 1, 1, device=z.device) >= self.drop_path
+        kept = torch.rand(z.shape[0], 1, 1, device=z.device) >= self.drop_path
         return z * (kept / (1 - self.drop_path)).to(z.dtype)
 
 
@@ -165,7 +165,7 @@ class PatchTransformer(nn.Module):
         n_steps = z.shape[1] // (len(rows) - 1)
         channels = self.channel_table[0, rows]
         places = (channels[1:, None] + self.step_table[0, :n_steps]).flatten(0, 1)  # [channels steps, n_features]
-        z = torch.cat([(self.summary + channels[0]).expand(len(z), -1, -1), z + places], dim=1)
+        z = torch.cat([(self.summary + channels[0]).expand(z.shape[0], -1, -1), z + places], dim=1)
         for block in self.blocks:
             z = block(z)
         return z
