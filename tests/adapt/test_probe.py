@@ -111,3 +111,36 @@ def test_a_head_with_gradients_is_refused():
 def test_a_share_of_one_is_refused():
     with pytest.raises(SentenceError, match="below 1"):
         Probe(1.0)
+
+
+@pytest.mark.parametrize("words,name", [((), "LogisticRegression"), (("adapt.head=ridge",), "RidgeClassifier")])
+def test_a_network_is_probed_by_a_head_with_a_fit_of_its_own(windows, tmp_path, words, name):
+    from corticode.compose import compose
+    from corticode.decoder import Decoder
+    from corticode.recipe import Recipe, replaced_heads
+    from corticode.task.classification import Classification
+
+    labelled = Classification().label(windows)
+    cfg = compose(["model=ctnet", "adapt=probe", "augment=none", "trainer=cpu", *words])
+    recipe = Recipe("ctnet", cfg["model"], cfg["adapt"], cfg["align"], cfg["trainer"], windows.space, windows.n_times, ("a", "b"))
+    decoder = recipe(0)
+    before = decoder.encoder.state()
+    decoder.fit(labelled[:72])
+    assert type(decoder.head).__name__ == name and "adapt=probe" in replaced_heads([recipe], [decoder])[0]
+    assert all(np.array_equal(v, decoder.encoder.state()[k]) for k, v in before.items())
+    notes = decoder.notes
+    assert notes["n_parameters"] == decoder.head.coef_.size + decoder.head.intercept_.size
+    assert notes["n_frozen"] == sum(v.size for k, v in before.items() if "running" not in k and "num_batches" not in k)
+    assert any(key.endswith("chosen_by") and "by subject" in value for key, value in notes.items()) and notes["seconds"] > 0
+    blind = labelled[72:].blind()
+    loaded = Decoder.load(decoder.save(tmp_path / "probe"))
+    np.testing.assert_array_equal(loaded.predict(blind), decoder.predict(blind))
+
+
+def test_a_classifier_cannot_answer_with_a_number():
+    encoder = EEGFormer(6, 128, 128.0)
+    config = {"_target_": "corticode.head.linear.Linear"}
+    with pytest.raises(SentenceError, match=r"adapt.head=ridge"):
+        Probe(head="logistic").head_config(encoder, config, "value")
+    assert Probe().head_config(encoder, config, "value")["_target_"].endswith(".Ridge")
+    assert Probe(head="ridge").head_config(LogVariance(), config, "probability") is config
