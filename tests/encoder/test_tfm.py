@@ -32,7 +32,7 @@ def test_the_published_classifier_gives_the_published_logits(shared, card):
     known = np.load(shared / "goldens" / "tfm_encoder.npz")
     file = shared / "weights" / "tfm_tokenizer" / f"{card.name.removeprefix('tfm_')}_encoder.pth"
     assert store.file_digest(file) == card.sha256
-    encoder = TFM(16, card.n_times, 200.0, card.expects).eval()
+    encoder = TFM(16, card.n_times, 200.0, card.expects, **card.needs).eval()
     head = Linear(encoder.n_features, len(CLASSES[card.name]), encoder.n_tokens, pool="first").eval()
     weights.into(encoder.reader, weights.load(file, card.names))
     weights.into(head, weights.load(file, HEAD))

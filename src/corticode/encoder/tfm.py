@@ -255,6 +255,7 @@ def _card(name: str, folder: str, n_times: int, sha256: str, pretrained_on: tupl
         sha256=sha256,
         pretrained_on=pretrained_on,
         names=NAMES,
+        needs={"vocabulary": CHANNELS},
     )
 
 
