@@ -32,6 +32,7 @@ class LaBraM(NeuralEncoder):
     huge is 800, 48, 16. Trained on: see `CARDS`; else learns from scratch.
 
     Departures from the paper: none known; how the paper's drop path grows over the layers and how weights start are recalled, not read.
+    Its learning rate that falls from layer to layer is `adapt.layer_decay=0.65`.
 
     Parameters
     ----------
@@ -78,20 +79,23 @@ class LaBraM(NeuralEncoder):
         # made from the arguments, so not part of the state
         self.register_buffer("rows", network.rows(named, self.n_chans, "LaBraM"), persistent=False)
         self.convolution = network.PatchConvolution(emb_dim)
-        self.body = network.PatchTransformer(emb_dim, n_layers, n_heads, bias=False, norm_heads=True, scale=_SCALE, drop_path=drop_path)
-
-    @property
-    def blocks(self) -> nn.ModuleList:
-        """The transformer's layers."""
-        return self.body.blocks
+        self.summary, self.channel_table, self.step_table = network.tables(emb_dim)
+        self.blocks = network.stack(n_layers, emb_dim, n_heads, bias=False, norm_heads=True, scale=_SCALE, drop_path=drop_path)
 
     def forward(self, x, space=None, subject=None):
         """Return tokens [b, channels seconds, emb_dim] of windows in uV."""
-        return self.body(self.embed(x), self.rows)[:, 1:]
+        return self.relate(self.embed(x), self.rows)
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:
         """Return tokens [b, channels seconds, emb_dim] as they enter the transformer, without channel and second."""
         return self.convolution(network.patched(x / _UNIT_UV, self.n_steps))
+
+    def relate(self, tokens: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Return what the transformer makes of `embed`'s tokens, same shape, with these rows of the table of channels [1 + channels]."""
+        z = network.placed(tokens, rows, self.summary, self.channel_table, self.step_table)
+        for block in self.blocks:
+            z = block(z)
+        return z[:, 1:]
 
     def cam_layer(self):
         """Return the last block without the summary: [b, emb_dim, channels, seconds]; None where there is none."""
@@ -152,15 +156,14 @@ class MaskedLaBraM(StatefulModule):
     def _guess(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         tokens = torch.where(mask[..., None], self.mask_token.to(tokens.dtype), tokens)
         rows = self.encoder.rows
-        z = self.encoder.body(tokens, torch.cat([rows[1:2], rows[1:]]))[:, 1:]
+        z = self.encoder.relate(tokens, torch.cat([rows[1:2], rows[1:]]))
         return self.predict(self.norm(z[mask]))  # only what is asked for: the book is large
 
 
 def _published(student: str, encoder: str) -> dict[str, str]:
     """Return names of the published base network's weights -> names here."""
     names = {f"patch_embed.{theirs}": f"convolution.{ours}" for theirs, ours in network.published_convolution().items()}
-    body = network.published_transformer(12, bias=False, norm_heads=True, scale=True)
-    names |= {theirs: f"body.{ours}" for theirs, ours in body.items()}
+    names |= network.published_transformer(12, bias=False, norm_heads=True, scale=True)
     return {student + theirs: encoder + ours for theirs, ours in names.items()}
 
 

@@ -101,10 +101,9 @@ class PatchBlock(nn.Module):
 
     def _attention(self, z: torch.Tensor) -> torch.Tensor:
         b, n, d = z.shape
-        bias = None
+        mapped = self.query_key_value(z)
         if self.query_bias is not None:
-            bias = torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
-        mapped = functional.linear(z, self.query_key_value.weight, bias)
+            mapped = mapped + torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
         query, key, value = mapped.view(b, n, 3, self.n_heads, d // self.n_heads).permute(2, 0, 3, 1, 4)
         mixed = attend(self.query_norm(query), self.key_norm(key), value)
         return self.mix(mixed.transpose(1, 2).reshape(b, n, d))
@@ -124,51 +123,59 @@ class PatchTransformer(nn.Module):
     ----------
     n_features, n_layers, n_heads : int
     bias, norm_heads, scale : see `PatchBlock`
-    drop_path : float
-        Of the last layer; it rises evenly from 0 at the first.
     """
 
-    def __init__(
-        self,
-        n_features: int,
-        n_layers: int,
-        n_heads: int,
-        bias: bool,
-        norm_heads: bool,
-        scale: float | None,
-        drop_path: float = 0.0,
-    ):
+    def __init__(self, n_features: int, n_layers: int, n_heads: int, bias: bool, norm_heads: bool, scale: float | None):
         super().__init__()
-        self.summary = nn.Parameter(torch.zeros(1, 1, n_features))
-        self.channel_table = nn.Parameter(torch.zeros(1, 1 + len(CHANNELS), n_features))
-        self.step_table = nn.Parameter(torch.zeros(1, STEPS, n_features))
-        share = [drop_path * i / max(1, n_layers - 1) for i in range(n_layers)]
-        self.blocks = nn.ModuleList(PatchBlock(n_features, n_heads, bias, norm_heads, scale, p) for p in share)
-        for table in (self.summary, self.channel_table, self.step_table):
-            nn.init.trunc_normal_(table, std=0.02)
-        self.apply(_small)
+        self.summary, self.channel_table, self.step_table = tables(n_features)
+        self.blocks = stack(n_layers, n_features, n_heads, bias, norm_heads, scale)
 
     def forward(self, z: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Return the tokens of all blocks' last, the summary first.
-
-        Parameters
-        ----------
-        z : float tensor [b, channels steps, n_features]
-            Channels outside, seconds inside.
-        rows : int tensor [1 + channels]
-            The table's row for the summary, then for each channel.
-
-        Returns
-        -------
-        tokens : float tensor [b, 1 + channels steps, n_features]
-        """
-        n_steps = z.shape[1] // (len(rows) - 1)
-        channels = self.channel_table[0, rows]
-        places = (channels[1:, None] + self.step_table[0, :n_steps]).flatten(0, 1)  # [channels steps, n_features]
-        z = torch.cat([(self.summary + channels[0]).expand(z.shape[0], -1, -1), z + places], dim=1)
+        """Return tokens [b, channels steps, n_features], from as many and the rows as `placed` has them."""
+        z = placed(z, rows, self.summary, self.channel_table, self.step_table)
         for block in self.blocks:
             z = block(z)
-        return z
+        return z[:, 1:]
+
+
+def tables(n_features: int) -> tuple[nn.Parameter, nn.Parameter, nn.Parameter]:
+    """Return the summary token [1, 1, d], and the vectors of channels [1, 129, d] and seconds [1, 16, d]."""
+    summary, channel_table, step_table = (
+        nn.Parameter(nn.init.trunc_normal_(torch.empty(1, n, n_features), std=0.02)) for n in (1, 1 + len(CHANNELS), STEPS)
+    )
+    return summary, channel_table, step_table
+
+
+def stack(
+    n_layers: int, n_features: int, n_heads: int, bias: bool, norm_heads: bool, scale: float | None, drop_path: float = 0.0
+) -> nn.ModuleList:
+    """Return the blocks of a transformer; `drop_path` is the last one's, and rises evenly from 0 at the first."""
+    share = [drop_path * i / max(1, n_layers - 1) for i in range(n_layers)]
+    return nn.ModuleList(PatchBlock(n_features, n_heads, bias, norm_heads, scale, p) for p in share).apply(_small)
+
+
+def placed(
+    z: torch.Tensor, rows: torch.Tensor, summary: torch.Tensor, channel_table: torch.Tensor, step_table: torch.Tensor
+) -> torch.Tensor:
+    """Return the summary and the tokens, each with the vectors of its channel and second.
+
+    Parameters
+    ----------
+    z : float tensor [b, channels steps, d]
+        Channels outside, seconds inside.
+    rows : int tensor [1 + channels]
+        The row of the table of channels for the summary, then for each channel.
+    summary, channel_table, step_table : float tensors
+        See `tables`.
+
+    Returns
+    -------
+    tokens : float tensor [b, 1 + channels steps, d]
+    """
+    n_steps = z.shape[1] // (rows.shape[0] - 1)
+    channels = channel_table[0, rows]
+    places = (channels[1:, None] + step_table[0, :n_steps]).flatten(0, 1)  # [channels steps, d]
+    return torch.cat([(summary + channels[0]).expand(z.shape[0], -1, -1), z + places], dim=1)
 
 
 def _small(module: nn.Module) -> None:

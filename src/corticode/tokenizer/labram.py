@@ -112,7 +112,7 @@ class VQNSP(Tokenizer):
     def rebuild(self, embedded):
         """Return 'amplitude' and 'phase' [b, channels seconds, 200], as standardised as the targets are."""
         tokens = functional.linear(embedded, self.widen.weight[:, :, 0, 0], self.widen.bias)
-        z = self.decoder_norm(self.decoder(tokens, self.rows)[:, 1:])
+        z = self.decoder_norm(self.decoder(tokens, self.rows))
         return {"amplitude": self.amplitude(z), "phase": self.phase(z)}
 
     def targets(self, x):
@@ -124,7 +124,7 @@ class VQNSP(Tokenizer):
     def _described(self, x: torch.Tensor) -> torch.Tensor:
         """Return what is quantised [b, channels seconds, code_dim]."""
         tokens = self.convolution(network.patched(x / _UNIT_UV, self.grid[1]))
-        return self.squeeze(self.encoder_norm(self.encoder(tokens, self.rows)[:, 1:]))
+        return self.squeeze(self.encoder_norm(self.encoder(tokens, self.rows)))
 
 
 def _two_layers(n_in: int, n_out: int) -> nn.Sequential:
@@ -141,8 +141,8 @@ def _published() -> dict[str, str]:
     """Return names of the published tokenizer's weights -> names here."""
     names = {f"encoder.patch_embed.{theirs}": f"convolution.{ours}" for theirs, ours in network.published_convolution().items()}
     for part, n_layers in (("encoder", 12), ("decoder", 3)):
-        body = network.published_transformer(n_layers, bias=True, norm_heads=False, scale=False)
-        names |= {f"{part}.{theirs}": f"{part}.{ours}" for theirs, ours in body.items()}
+        blocks = network.published_transformer(n_layers, bias=True, norm_heads=False, scale=False)
+        names |= {f"{part}.{theirs}": f"{part}.{ours}" for theirs, ours in blocks.items()}
     layers = {"encoder.fc_norm": "encoder_norm", "decoder.fc_norm": "decoder_norm", "decoder.patch_embed.proj": "widen"}
     for theirs, ours in {"encode_task_layer": "squeeze", "decode_task_layer": "amplitude", "decode_task_layer_angle": "phase"}.items():
         layers |= {f"{theirs}.{i}": f"{ours}.{i}" for i in (0, 2)}
