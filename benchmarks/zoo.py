@@ -252,14 +252,12 @@ def made(chosen: argparse.Namespace, home: Path) -> None:
     """Run everything into `home` and write what came of it."""
     root = chosen.folder.resolve()
     contests = [contest for contest in CONTESTS if contest.data in chosen.data]
-    asked = [(c, name, words) for c in contests for name, words in c.words().items() if not chosen.only or name in chosen.only]
+    asked = [(c, name, words) for c in contests for name, words in c.words().items() if name in chosen.networks or name not in NETWORKS]
     sentences = [sentence(*one, root, home) for one in asked]
-    published = [(name, words) for name, (words, _) in NEAR.items() if "mental_arithmetic" in chosen.data and not chosen.only]
+    published = [(name, words) for name, (words, _) in NEAR.items() if "mental_arithmetic" in chosen.data]
     arithmetic = Contest("", "mental_arithmetic", [])
     sentences += [sentence(arithmetic, f"near_{name}", words, root, home) for name, words in published]
     results = run_many(sentences, f"python benchmarks/{Path(__file__).name} FOLDER")
-    if chosen.only:
-        return
     beside = {name: result for (name, _), result in zip(published, results[len(asked) :], strict=True)}
     found: dict[str, list[Entrant]] = {contest.data: [] for contest in contests}
     failed: dict[str, dict[str, Exception]] = {contest.data: {} for contest in contests}
@@ -296,9 +294,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="holds physionet_mi/, ssvep_exo/, mental_arithmetic/, adhd_children/")
     parser.add_argument("--home", type=Path, default=None, help="where runs are kept, to go on after a stop (default: a temporary folder)")
     parser.add_argument("--data", nargs="*", default=[contest.data for contest in CONTESTS])
-    parser.add_argument(
-        "--only", nargs="*", default=[], help="run these pipelines and write nothing: to share the work over days or machines"
-    )
+    parser.add_argument("--networks", nargs="*", default=list(NETWORKS), help="which take part, to share the work over days")
     parser.add_argument("--dry", action="store_true", help="print instead of writing")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as spare:
