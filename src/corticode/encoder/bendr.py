@@ -76,6 +76,7 @@ class BENDR(NeuralEncoder):
     (tests/encoder/test_bendr.py).
     """
 
+    rate_hz = _RATE_HZ
     batch_size = 64
 
     def __init__(
@@ -111,7 +112,7 @@ class BENDR(NeuralEncoder):
         self.mask_token = nn.Parameter(emb_dim**-0.5 * torch.randn(emb_dim))
         self.position = PositionConvolution(emb_dim, hidden_dim)
         self.norm, self.dropout = nn.LayerNorm(emb_dim), Dropout(drop_prob)
-        self.widen, self.narrow = nn.Conv1d(emb_dim, hidden_dim, 1), nn.Conv1d(hidden_dim, emb_dim, 1)
+        self.widen, self.narrow = Pointwise(emb_dim, hidden_dim, 1), Pointwise(hidden_dim, emb_dim, 1)
         self.blocks = nn.ModuleList([Block(hidden_dim, feedforward_dim, n_heads, drop_prob) for _ in range(n_layers)])
         self._start()
 
@@ -119,9 +120,9 @@ class BENDR(NeuralEncoder):
         """Return the context [b, 1 + positions, emb_dim]; in training stretches of time and of features are hidden from it."""
         z = self.encodings(x)
         if self.training:
-            hidden = stretches(len(z), self.n_positions, self.hide_time, max(1, int(_SPAN_SHARE * self.n_positions)), device=z.device)
+            hidden = stretches(z.shape[0], self.n_positions, self.hide_time, max(1, int(_SPAN_SHARE * self.n_positions)), device=z.device)
             z = self.hide(z, hidden)
-            hidden = stretches(len(z), self.emb_dim, self.hide_features, max(1, int(_SPAN_SHARE * self.emb_dim)), device=z.device)
+            hidden = stretches(z.shape[0], self.emb_dim, self.hide_features, max(1, int(_SPAN_SHARE * self.emb_dim)), device=z.device)
             z = z.masked_fill(hidden[:, None], 0.0)
         return self.contextualize(z)
 
@@ -157,15 +158,16 @@ class BENDR(NeuralEncoder):
 
     def contextualize(self, z: torch.Tensor) -> torch.Tensor:
         """Return the context [b, 1 + positions, emb_dim] of encodings [b, positions, emb_dim]."""
-        z = z + functional.gelu(self.position(z.mT)).mT
-        z = self.widen(self.dropout(self.norm(z)).mT).mT  # [b, positions, hidden_dim]
+        z = z.mT  # [b, emb_dim, positions]
+        z = (z + functional.gelu(self.position(z))).mT
+        z = self.widen(self.dropout(self.norm(z)))  # [b, positions, hidden_dim]
         z = functional.pad(z, (0, 0, 1, 0), value=_START)
         for block in self.blocks:
             after = block(z)
             if self.training and self.layer_drop:  # chosen, not skipped: all processes and compiled graphs do the same work
                 after = torch.where(torch.rand((), device=z.device) < self.layer_drop, z, after)
             z = after
-        return self.narrow(z.mT).mT
+        return self.narrow(z)
 
     def scaled(self, x: torch.Tensor) -> torch.Tensor:
         """Return the 20 channels that are read, [b, 20, times], of windows x [b, channels, times] in uV."""
@@ -173,7 +175,7 @@ class BENDR(NeuralEncoder):
         low, high = x.amin(dim=(1, 2), keepdim=True), x.amax(dim=(1, 2), keepdim=True)
         # a flat window stays 0
         x = (x - (low + high) / 2) / ((high - low) / 2).clamp_min(torch.finfo(x.dtype).tiny)
-        electrodes = x.new_zeros(len(x), len(CHANNELS), x.shape[-1]).index_copy(1, self.places, x)
+        electrodes = x.new_zeros(x.shape[0], len(CHANNELS), x.shape[-1]).index_copy(1, self.places, x)
         amplitude = torch.zeros_like(low) if self.range_uv is None else 2 * ((high - low) / self.range_uv).clamp_max(1.0) - 1
         return torch.cat((electrodes, amplitude.expand(-1, -1, x.shape[-1])), dim=1)
 
@@ -195,8 +197,6 @@ class BENDR(NeuralEncoder):
         return torch.tensor(picked), torch.tensor(channel_index([names[i] for i in picked], CHANNELS, who="BENDR"))
 
     def _positions(self) -> int:
-        if self.sfreq != _RATE_HZ:
-            raise SentenceError(f"BENDR reads windows at {_RATE_HZ:g} Hz and got {self.sfreq:g} Hz: set prepare.resample.sfreq_hz=256")
         n, together = self.n_times, 1
         for stride in _STRIDES:
             n, together = -(-n // stride), together * stride
@@ -251,6 +251,17 @@ class PositionConvolution(nn.Module):
         """Return the convolution's output."""
         weight = self.direction * (self.gain / self.direction.norm(dim=(0, 1), keepdim=True))
         return functional.conv1d(x, weight, self.bias, padding=_POSITION_KERNEL // 2, groups=_POSITION_GROUPS)
+
+
+class Pointwise(nn.Conv1d):
+    """A convolution of one step over [b, n, d]: a linear layer whose weight has the published shape [n_out, n_in, 1].
+
+    As a convolution of transposed tokens it is slower, and torch 2.13 compiles it behind a layer norm and a group norm to wrong gradients.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the convolution's output, [b, n, n_out]."""
+        return functional.linear(x, self.weight[..., 0], self.bias)
 
 
 class Block(nn.Module):

@@ -81,6 +81,7 @@ class EEGPT(NeuralEncoder):
     github.com/BINE022/EEGPT. Equals its outputs to 1e-5 (tests/encoder/test_eegpt.py). That the mixture has a bias is proposed.
     """
 
+    rate_hz = _RATE_HZ
     batch_size = 32  # each window is 16 sequences
 
     def __init__(
@@ -100,7 +101,10 @@ class EEGPT(NeuralEncoder):
         self.space = space.to_dict() if isinstance(space, Space) else space
         self.emb_dim, self.n_summaries, self.n_layers, self.n_heads = emb_dim, n_summaries, n_layers, n_heads
         self.patch_samples, self.mixture, self.n_patches = int(patch_samples), mixture, self.n_times // int(patch_samples)
-        self._check()
+        if not self.n_patches:
+            raise SentenceError(
+                f"EEGPT reads patches of {patch_samples} samples and got windows of {n_times} ({n_times / sfreq:.3g} s): take longer windows"
+            )
         self.mix = nn.Conv1d(self.n_chans, len(TEN_TWENTY), 1) if mixture else None
         self.n_features, self.n_tokens = n_summaries * emb_dim, self.n_patches
         # made from the arguments, so not part of the state
@@ -168,15 +172,6 @@ class EEGPT(NeuralEncoder):
                 "which needs no names"
             )
         return torch.tensor(channel_index(names, CHANNELS, who="EEGPT"))
-
-    def _check(self) -> None:
-        if self.sfreq != _RATE_HZ:
-            raise SentenceError(f"EEGPT reads windows at {_RATE_HZ:g} Hz and got {self.sfreq:g} Hz: set prepare.resample.sfreq_hz=256")
-        if self.n_patches < 1:
-            raise SentenceError(
-                f"EEGPT reads patches of {self.patch_samples} samples and got windows of {self.n_times} "
-                f"({self.n_times / self.sfreq:.3g} s): take longer windows"
-            )
 
 
 class Block(nn.Module):

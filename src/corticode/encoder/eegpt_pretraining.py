@@ -88,7 +88,7 @@ class Predictor(StatefulModule):
             Of all patches, kept ones too. `joined` puts what is known in its place.
         """
         z = self.embed(z)
-        z = self.mask_token.to(z.dtype).expand(len(z), self.n_patches, -1, -1).index_copy(1, patches, z)
+        z = self.mask_token.to(z.dtype).expand(z.shape[0], self.n_patches, -1, -1).index_copy(1, patches, z)
         n_summaries, z = z.shape[2], z.flatten(1, 2)  # time by time, its summaries within
         angles = self.rotation(self.times)
         for block in self.blocks:
@@ -160,7 +160,7 @@ class Reconstructor(StatefulModule):
         asked = self.mask_token + self.channel_embedding(self.channels[hidden % n_chans])  # [1, m, emb_dim]
         angles = self.rotation(torch.cat((self.times, hidden // n_chans)))
         z = self.embed(z.flatten(1, 2))
-        z = torch.cat((z, asked.to(z.dtype).expand(len(z), -1, -1)), dim=1)
+        z = torch.cat((z, asked.to(z.dtype).expand(z.shape[0], -1, -1)), dim=1)
         for block in self.blocks[:-1]:
             z = block(z, angles)
         return self.project(self.norm(self.blocks[-1](z, angles, n_last=len(hidden))))
