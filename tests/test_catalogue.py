@@ -11,6 +11,7 @@ import yaml
 from corticode import catalogue
 from corticode.compose import compose
 from corticode.errors import SentenceError
+from sized import small
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF = catalogue.conf_folder()
@@ -61,7 +62,7 @@ def test_model_builds(entry, channels, times, classes):
     from corticode.recipe import Recipe
     from corticode.space import Space
 
-    cfg = compose([f"model={entry}"])
+    cfg = compose([f"model={entry}", *small(entry)])
     # as long windows at another rate, where a network takes one alone
     rate = getattr(catalogue.locate(cfg["model"]["encoder"]["_target_"]), "rate_hz", None) or 128.0
     times = round(times * rate / 128)

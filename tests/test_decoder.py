@@ -17,6 +17,7 @@ from corticode.recipe import Recipe
 from corticode.space import Space
 from corticode.task.classification import Classification
 from corticode.windows import Block, Windows
+from sized import sized, small
 
 # braindecode is an extra that cannot be imported beside every build of torch; its wrapper has tests of its own
 MODELS = sorted(name for name in catalogue.names("model") if name not in ("own", "braindecode"))
@@ -25,7 +26,7 @@ ALIGN = ("none", "euclidean", "riemannian")
 
 @functools.cache
 def config(model: str, align: str, *words: str) -> dict:
-    return compose([f"model={model}", f"align={align}", "trainer=cpu", *(word for word in words if word != "search")])
+    return compose([f"model={model}", f"align={align}", "trainer=cpu", *small(model), *(word for word in words if word != "search")])
 
 
 def new_decoder(model: str, windows: Windows, align: str = "none", *words: str, seed: int = 0) -> Decoder:
@@ -36,25 +37,34 @@ def new_decoder(model: str, windows: Windows, align: str = "none", *words: str, 
         model_config["train"] = {**model_config["train"], "max_epochs": 2, "calibrate_epochs": 2}
     if "Cs" in model_config["head"] and "search" not in words:
         model_config["head"] = {**model_config["head"], "C": 1.0}
-    small = {"orders": [1, 2], "lags": [2], "freqs_hz": [10, 12]}  # hands do not flicker: a frequency has to be told
+    few = {"orders": [1, 2], "lags": [2], "freqs_hz": [10, 12]}  # hands do not flicker: a frequency has to be told
     if (bands := model_config["encoder"].get("bands_hz")) and max(bands)[1] > 60:
-        small["bands_hz"] = [[8, 60], [16, 60]]
+        few["bands_hz"] = [[8, 60], [16, 60]]
     known = model_config["encoder"]
-    model_config["encoder"] = {**known, **{name: value for name, value in small.items() if name in known}}
+    model_config["encoder"] = {**known, **{name: value for name, value in few.items() if name in known}}
     classes = tuple(windows.info["classes"]["event"])
     return Recipe(model, model_config, cfg["adapt"], cfg["align"], cfg["trainer"], windows.space, windows.n_times, classes)(seed)
 
 
+@functools.cache
+def recorded(n_times: int = 128, sfreq: float = 128.0) -> Windows:
+    return Classification().label(make_windows(n_trials=8, n_times=n_times, sfreq=sfreq))
+
+
+def divided(windows: Windows) -> tuple[Windows, Windows]:
+    """Rows of S1 to S3 to learn from, of S4 to answer for: its order is the order of time."""
+    target = (windows.meta["subject"] == "S4").to_numpy()
+    return windows[~target], windows[target]
+
+
 @pytest.fixture(scope="module")
 def labelled() -> Windows:
-    return Classification().label(make_windows(n_trials=8))
+    return recorded()
 
 
 @pytest.fixture(scope="module")
 def parts(labelled):
-    """Rows of S1 to S3 to learn from, of S4 to answer for: its order is the order of time."""
-    target = (labelled.meta["subject"] == "S4").to_numpy()
-    return labelled[~target], labelled[target]
+    return divided(labelled)
 
 
 # -- on disk ----------------------------------------------------------------------------------------------------------
@@ -62,8 +72,8 @@ def parts(labelled):
 
 @pytest.mark.parametrize("align", ALIGN)
 @pytest.mark.parametrize("model", MODELS)
-def test_a_saved_decoder_answers_bit_for_bit_the_same(model, align, parts, tmp_path):
-    source, target = parts
+def test_a_saved_decoder_answers_bit_for_bit_the_same(model, align, tmp_path):
+    source, target = divided(recorded(*sized(model, 128)))
     decoder = new_decoder(model, source, align).fit(source)
     if decoder.aligner.acts_on != "nothing":
         decoder.align(target[:4].blind())  # what was learned of the target is kept too
@@ -353,8 +363,8 @@ def test_people_do_not_align_each_other(labelled):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_same_seed_gives_the_same_decoder(model, parts):
-    source, target = parts
+def test_the_same_seed_gives_the_same_decoder(model):
+    source, target = divided(recorded(*sized(model, 128)))
     one, same = (new_decoder(model, source).fit(source).predict(target.blind()) for _ in range(2))
     assert np.array_equal(one, same)
     if config(model, "none")["model"].get("train"):

@@ -9,6 +9,8 @@ import torch
 from corticode import catalogue
 from corticode.explain import cam
 from corticode.explain.network import evidence
+from corticode.space import Space
+from sized import sized, small
 
 
 def test_grad_cam_equals_captum_s(source, trained):
@@ -66,9 +68,11 @@ def test_what_a_network_tells_of_itself_is_there(model):
     """cam_layer lays its output out in time or over channels, and filters are filters over samples."""
     from corticode.compose import compose
 
-    config = compose([f"model={model}"])["model"]["encoder"]
-    encoder = catalogue.make(config, n_chans=6, n_times=512, sfreq=128.0, n_outputs=2, classes=("a", "b")).eval()
-    x = torch.randn(3, 6, 512, generator=torch.Generator().manual_seed(0))
+    config = compose([f"model={model}", *small(model)])["model"]["encoder"]
+    n_times, sfreq = sized(model, 512)
+    space = Space("eeg", ("Fz", "C3", "Cz", "C4", "Pz", "O1"), "uV", sfreq).to_dict()
+    encoder = catalogue.make(config, n_chans=6, n_times=n_times, sfreq=sfreq, n_outputs=2, classes=("a", "b"), space=space).eval()
+    x = torch.randn(3, 6, n_times, generator=torch.Generator().manual_seed(0))
     if (told := encoder.cam_layer()) is not None:
         layer, layout = told
         seen = []

@@ -16,6 +16,7 @@ from corticode.recipe import Recipe
 from corticode.train.checkpoint import Checkpoint
 from corticode.train.fit import fit
 from corticode.train.settings import Hardware, Training
+from sized import sized, small
 
 CPU = Hardware("cpu", precision="32-true")
 
@@ -100,7 +101,9 @@ def neural_models():
 @pytest.mark.parametrize("entry", neural_models())
 def test_every_network_is_resumed(rows, tmp_path, entry):
     X, y, meta, space = rows
-    cfg = compose([f"model={entry}"])
+    n_times, sfreq = sized(entry, X.shape[2], space.sfreq)
+    X, space = np.tile(X, -(-n_times // X.shape[2]))[..., :n_times], space.at(sfreq)
+    cfg = compose([f"model={entry}", *small(entry)])
     recipe = Recipe(entry, cfg["model"], cfg["adapt"], cfg["align"], {"accelerator": "cpu"}, space, X.shape[2], ("left_hand", "right_hand"))
     training = Training(max_epochs=3, batch_size=18, warmup_epochs=1)
 

@@ -147,7 +147,7 @@ class EEGPT(NeuralEncoder):
 
     def cam_layer(self):
         """Return the summaries of each patch, [b, n_summaries emb_dim, 1, patches]."""
-        return self.norm, lambda z: z.flatten(2).transpose(1, 2)[:, :, None]
+        return self.norm, lambda z: z.unflatten(0, (-1, self.n_patches)).flatten(2).transpose(1, 2)[:, :, None]
 
     def filters(self):
         """Return what each feature of the embedding multiplies a patch by, [emb_dim, samples]."""
