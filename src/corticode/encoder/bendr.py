@@ -342,7 +342,7 @@ def _block_names(i: int) -> dict[str, str]:
 _FACTS = {
     "licence": "unknown: the repository has no licence file",
     "expects": Space("eeg", CHANNELS, "uV", _RATE_HZ),
-    "pretrained_on": ("TUEG v1.1", "TUEG v1.2"),
+    "pretrained_on": ("tueg",),  # versions 1.1 and 1.2
 }
 _RELEASE = "https://github.com/SPOClab-ca/BENDR/releases/download/v0.1-alpha"
 

@@ -291,7 +291,7 @@ CARDS = (
         licence="Apache-2.0 (of the authors' repository; none is stated with the file)",
         expects=Space("eeg", PRETRAINED, "uV", _RATE_HZ),
         n_times=1024,
-        pretrained_on=("PhysioNet-MI", "HGD", "TSU SSVEP", "SEED", "M3CV"),
+        pretrained_on=("physionet_mi", "hgd", "tsu_ssvep", "seed", "m3cv"),
         names=_names("target_encoder"),
     ),
 )
