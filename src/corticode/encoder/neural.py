@@ -11,12 +11,12 @@ import torch
 
 from corticode.encoder.base import Encoder
 from corticode.errors import SentenceError
-from corticode.layer.stateful import StatefulModule
+from corticode.layer.windowed import WindowModule
 from corticode.space import Space
 from corticode.windows import PERSON, RECORDING, SESSION
 
 
-class NeuralEncoder(StatefulModule, Encoder):
+class NeuralEncoder(WindowModule, Encoder):
     """Base of all networks.
 
     A network takes tensors and gives tokens: one per stretch of time, per channel or per patch, whatever it is made
@@ -61,20 +61,10 @@ class NeuralEncoder(StatefulModule, Encoder):
     batch_size = 256
     domains_per_batch = 0
     remembers: tuple[str, ...] = ()
-    rate_hz: float | None = None
     has_latent = False
     n_features: int
     n_tokens: int
     expects: Space | None = None
-
-    def __init__(self, n_chans: int, n_times: int, sfreq: float):
-        super().__init__()
-        self.n_chans, self.n_times, self.sfreq = int(n_chans), int(n_times), float(sfreq)
-        if self.rate_hz is not None and abs(self.sfreq - self.rate_hz) > 1e-6 * self.rate_hz:
-            raise SentenceError(
-                f"{type(self).__name__} knows signals of {self.rate_hz:g} Hz alone and these windows have {self.sfreq:g} Hz: "
-                f"set prepare.resample.sfreq_hz={self.rate_hz:g}"
-            )
 
     def forward(self, x: torch.Tensor, space: Space | None = None, subject: torch.Tensor | None = None) -> torch.Tensor:
         """Turn windows into tokens.
@@ -114,19 +104,6 @@ class NeuralEncoder(StatefulModule, Encoder):
     def filters(self) -> torch.Tensor | None:
         """Return the temporal filters as they act on the signal, [k, samples] at `sfreq`; None where there are none."""
         return None
-
-    def check_input(self, shape: tuple[int, ...]) -> None:
-        """Refuse windows [n, channels, times] of another shape than the network was built for.
-
-        Raises
-        ------
-        SentenceError
-        """
-        if len(shape) != 3 or tuple(shape[1:]) != (self.n_chans, self.n_times):
-            raise SentenceError(
-                f"{type(self).__name__} was built for windows of {self.n_chans} channels x {self.n_times} samples at {self.sfreq:g} Hz "
-                f"and got {list(shape)}: prepare these recordings as those it was trained on"
-            )
 
     def encode(self, features: np.ndarray, meta: pd.DataFrame | None = None, space: Space | None = None) -> np.ndarray:
         """Return the mean over tokens, float32 [n, n_features], in evaluation mode and without gradients."""

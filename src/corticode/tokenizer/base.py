@@ -7,8 +7,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from corticode.errors import SentenceError
-from corticode.layer.stateful import StatefulModule
+from corticode.layer.windowed import WindowModule
 from corticode.space import Space
 from corticode.state import Stateful
 
@@ -33,7 +32,7 @@ class Tokens(NamedTuple):
     loss: torch.Tensor
 
 
-class Tokenizer(StatefulModule, Stateful):
+class Tokenizer(WindowModule, Stateful):
     """Windows [b, channels, times] -> codes -> reconstruction of something of the windows.
 
         x --tokenize--> codes --embed--> vectors --rebuild--> {name: reconstruction}
@@ -71,17 +70,7 @@ class Tokenizer(StatefulModule, Stateful):
     n_features: int
     grid: tuple[int, int]
     levels = 1
-    rate_hz: float | None = None
     expects: Space | None = None
-
-    def __init__(self, n_chans: int, n_times: int, sfreq: float):
-        super().__init__()
-        self.n_chans, self.n_times, self.sfreq = int(n_chans), int(n_times), float(sfreq)
-        if self.rate_hz is not None and abs(self.sfreq - self.rate_hz) > 1e-6 * self.rate_hz:
-            raise SentenceError(
-                f"{type(self).__name__} knows signals of {self.rate_hz:g} Hz alone and these windows have {self.sfreq:g} Hz: "
-                f"set prepare.resample.sfreq_hz={self.rate_hz:g}"
-            )
 
     @property
     def n_tokens(self) -> int:
@@ -118,16 +107,3 @@ class Tokenizer(StatefulModule, Stateful):
         tokens = self(x, space)
         terms = {name: functional.mse_loss(tokens.rebuilt[name], target) for name, target in self.targets(x).items()}
         return terms | {"quantizer": tokens.loss}
-
-    def check_input(self, shape: tuple[int, ...]) -> None:
-        """Refuse windows [n, channels, times] of another shape than the tokenizer was built for.
-
-        Raises
-        ------
-        SentenceError
-        """
-        if len(shape) != 3 or tuple(shape[1:]) != (self.n_chans, self.n_times):
-            raise SentenceError(
-                f"{type(self).__name__} was built for windows of {self.n_chans} channels x {self.n_times} samples at {self.sfreq:g} Hz "
-                f"and got {list(shape)}: prepare these recordings as those it was trained on"
-            )

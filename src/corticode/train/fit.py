@@ -80,7 +80,6 @@ def fit(
     checkpoint : Checkpoint or None
         Where training is kept while it runs, on one device: what is there under the same settings, seed, rows and network is gone
         on with, to the same bits. Whoever gave it removes it.
-
     tuning : Tuning or None
         What a way of adapting asks for: who learns when and how fast.
 
