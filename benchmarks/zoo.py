@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from page import PAGE, keep, made_with
 from real import ONLINE, POWER, STUDIES, TANGENT, markdown
@@ -174,11 +175,9 @@ def nested(entrants: list[Entrant]) -> tuple[Best, Any]:
     tables = {e.name: e.by_seed for e in entrants}
     best = nested_best(pd.DataFrame({name: table.mean(axis=1) for name, table in tables.items()}))
     n_seeds = max(table.shape[1] for table in tables.values())
-    held_out = [
-        [tables[best.chosen[unit]].loc[unit].iloc[k % tables[best.chosen[unit]].shape[1]] for k in range(n_seeds)]
-        for unit in best.chosen.index
-    ]
-    return best, pd.DataFrame(held_out, index=best.chosen.index)
+    # a pipeline with fewer seeds gives its own in turn
+    held_out = {unit: np.resize(tables[name].loc[unit].to_numpy(), n_seeds) for unit, name in best.chosen.items()}
+    return best, pd.DataFrame.from_dict(held_out, orient="index")
 
 
 def ahead(first: Any, second: Any, metric: str, confidence: float) -> tuple[float, float]:
